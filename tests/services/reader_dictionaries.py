@@ -12,6 +12,7 @@ from Services.Builder.extraction.extractors import Reading
 from Services.Builder.extraction.extractors.kinds import Kind, kind_of
 from Services.Builder.extraction.extractors.rosettasciio.declared import DECLARED_READERS
 from Services.Builder.extraction.extractors.rosettasciio.read import _COMPLETED, reading_of
+from Services.Builder.model import DATASET_TYPES
 
 
 def uniform(size: int, name: str, units: str | None, navigate: bool | None, scale: float = 1.0) -> dict[str, Any]:
@@ -52,3 +53,10 @@ def reading(plugin: str, *signals: dict[str, Any], name: str = "a.dat") -> Readi
 def kind(plugin: str, *signals: dict[str, Any], name: str = "a.dat") -> Kind:
     """Return the kind of a file of which a reader returns these dictionaries."""
     return kind_of(reading(plugin, *signals, name=name), Path(name).stem)
+
+
+def summary(plugin: str, *signals: dict[str, Any], name: str = "a.dat") -> tuple[str, str, str]:
+    """Return type, data type and layout of such a file."""
+    found = kind(plugin, *signals, name=name)
+    assert found.dataset_type in DATASET_TYPES
+    return found.dataset_type, found.data_type, found.layout

@@ -100,7 +100,7 @@ class TestPreferencesAreNoMeasurements:
 
 
 class TestReadersFunctionsAreApplied:
-    """001-34: axes in the order HyperSpy gives them, lazily."""
+    """Axes in the order HyperSpy gives them, lazily."""
 
     def test_energy_comes_last(self):
         energy = {**ENERGY, "navigate": True}
@@ -148,7 +148,7 @@ class TestReadersFunctionsAreApplied:
 
 
 class TestWhatHyperspyRefuses:
-    """001-42: costs nothing but a message."""
+    """It costs nothing but a message."""
 
     @pytest.mark.parametrize(
         "changes",
@@ -202,7 +202,7 @@ class TestWhatHyperspyRefuses:
 
 
 class TestImportsLeaveNoTrace:
-    """001-73: no file of the home folder is read or written, and nothing is printed."""
+    """No file of the home folder is read or written, and nothing is printed."""
 
     @pytest.mark.parametrize("home", ["user", "/dev/null/nowhere"])
     def test_of_a_home_folder(self, home, tmp_path):

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from Services.Builder.extraction.extract import extract
-from Services.Builder.extraction.extractors.rosettasciio import direct_electron, mdoc
+from Services.Builder.extraction.extractors.quantities import quantity
+from Services.Builder.extraction.extractors.rosettasciio import direct_electron
 from Services.Builder.extraction.extractors.rosettasciio.calibration import calibrated, plausible
 from Services.Builder.extraction.extractors.rosettasciio.declared import DECLARED_READERS
 from Services.Builder.extraction.extractors.rosettasciio.read import reading_of
@@ -178,6 +179,15 @@ class TestEachProgramsConditions:
         assert found.meta["Spot Size"] == Quantity(7) and found.format == "HyperSpy HDF5"
 
 
+class TestNothingKnown:
+    """001-36: what a program writes for a number that it does not know is no value."""
+
+    @pytest.mark.parametrize("text", ["None", "null", "NaN", "n/a", "unknown"])
+    def test_no_number(self, text: str) -> None:
+        assert quantity("Magnification", text) is None
+        assert quantity("Operator", text) == Quantity(text), "a text may be any"
+
+
 class TestDigitalMicrograph:
     """001-36: filter, scan, camera and processing; of a stack what its planes say."""
 
@@ -287,68 +297,6 @@ class TestDirectElectron:
     def test_a_scan_without_a_mode_of_the_microscope(self) -> None:
         assert direct_electron.scanning({"Scan - Enable": "Enable"})
         assert not direct_electron.scanning({"Scan - Enable": "Enable", "Instrument Project TEMorSTEM Mode": "0"})
-
-
-class TestSerialEM:
-    """001-36: the settings that SerialEM writes beside an MRC file."""
-
-    TEXT = """PixelSpacing = 2.68
-Voltage = 300
-ImageFile = tilt.mrc
-
-[T = SerialEM: Digitized on Titan Krios                   22-Apr-16  19:28:56 ]
-
-[ZValue = 0]
-TiltAngle = -60.01
-StagePosition = 12.5 -7.25
-StageZ = 3.5
-Magnification = 53000
-SpotSize = 8
-Defocus = -4.5
-ExposureTime = 1.2
-Binning = 1
-DateTime = 22-Apr-16  19:28:56
-FilterSlitAndLoss = 20 0
-
-[ZValue = 1]
-TiltAngle = -58.0
-"""
-
-    def test_of_the_first_image(self) -> None:
-        found = read("MRC", {"mdoc": mdoc.parsed(self.TEXT), "std_header": {}})
-        expected = {
-            "Acceleration Voltage": Quantity(300, "kV"), "Stage Alpha": Quantity(-60.01, "°"),
-            "Stage X": Quantity(12.5, "µm"), "Stage Y": Quantity(-7.25, "µm"), "Stage Z": Quantity(3.5, "µm"),
-            "Magnification": Quantity(53000), "Defocus": Quantity(-4500, "nm"), "Exposure Time": Quantity(1.2, "s"),
-            "Slit Width": Quantity(20, "eV"), "Energy Loss": Quantity(0, "eV"), "Software": Quantity("SerialEM"),
-        }  # fmt: skip
-        assert {name: found.meta.get(name) for name in expected} == expected
-        assert found.acquired == datetime(2016, 4, 22, 19, 28, 56)  # noqa: DTZ001 - the instrument's clock
-
-    def test_it_is_found_beside_the_images(self, tmp_path: Path) -> None:
-        (tmp_path / "tilt.mrc.mdoc").write_text(self.TEXT)
-        (one,) = mdoc.with_settings_beside(tmp_path / "tilt.mrc", [{"original_metadata": {"std_header": {}}}])
-        assert one["original_metadata"]["mdoc"]["images"] == 2
-        (other,) = mdoc.with_settings_beside(tmp_path / "other.mrc", [{"original_metadata": {}}])
-        assert other["original_metadata"] == {}
-
-    @pytest.mark.parametrize("content", [b"Stage = 12 \xb5m\n", b"Instrument Project TEMorSTEM Mode = 1.5.2\n"])
-    def test_damaged_settings_beside_a_movie_do_not_cost_its_images(self, tmp_path: Path, content: bytes) -> None:
-        path = tmp_path / "20201212_1_movie.mrc"
-        path.write_bytes((DATA / "mrc/HAADFscan.mrc").read_bytes())
-        (tmp_path / "20201212_1_info.txt").write_bytes(content)
-        found = extract(path, None, None)
-        assert found.dataset_type == "Image"
-        assert any("settings in the file beside it could not be read" in warning for warning in found.warnings)
-
-    @pytest.mark.timeout(60)
-    def test_long_lines_of_settings_take_no_longer_than_their_length(self):
-        gap = " " * 300_000
-        general = f"Voltage = {gap}x{gap}300\n[T = {gap}a title{gap}]\n[{gap}=\n"
-        text = f"{general}[ZValue{gap}={gap}0{gap}]\nTilt{gap}= 1{gap}\n"
-        found = mdoc.parsed(text)
-        assert found["file"]["Voltage"] == f"x{gap}300"
-        assert (found["titles"], found["images"], found["image"]) == (["a title"], 1, {"Tilt": "1"})
 
 
 class TestDectris:

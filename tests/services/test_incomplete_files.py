@@ -77,11 +77,16 @@ class TestTheSentence:
     def test_every_check_is_of_a_reader(self) -> None:
         assert set(CHECKS) <= {reader.plugin for reader in DECLARED_READERS}
 
-    @pytest.mark.parametrize("content", [b"", b"II*\0", b"WDF1", b"\x89HDF\r\n\x1a\n", b"\0\0\0\3", b"#FORMAT"])
-    @pytest.mark.parametrize("name", ["a.tif", "a.wdf", "a.h5", "a.dm3", "a.msa", "a.mrc", "a.blo", "a.ser", "a.mib"])
-    def test_of_a_ruin_nothing_is_said_that_is_not_so(self, tmp_path: Path, name: str, content: bytes) -> None:
-        (tmp_path / name).write_bytes(content)
-        assert all(sentence.endswith("it is incomplete.") for sentence in shortfall(tmp_path / name))
+    @pytest.mark.parametrize(
+        "content", [b"", b"II*\0", b"WDF1", b"\x89HDF\r\n\x1a\n", b"\0\0\0\3", b"%!PS-Adobe-3.0 x\n" * 99]
+    )
+    @pytest.mark.parametrize(
+        "end",
+        ["tif", "wdf", "h5", "dm3", "msa", "mrc", "blo", "ser", "emi", "mib", "tvips", "spd", "img", "sbc", "bcf"],
+    )
+    def test_of_something_else_nothing_is_said(self, tmp_path: Path, end: str, content: bytes) -> None:
+        (tmp_path / f"a.{end}").write_bytes(content)
+        assert shortfall(tmp_path / f"a.{end}") == ()
 
 
 @real
@@ -160,6 +165,16 @@ class TestCutOff:
     def test_a_project_without_its_views(self) -> None:
         (said,) = told(extract(DATA / "jeol/rawdata.ASW", None, None))
         assert said == "The file announces 7 files, of which 0 are there: it is incomplete."
+
+    def test_a_project_of_which_some_views_are_there(self, tmp_path: Path) -> None:
+        path = cut("jeol/rawdata.ASW", tmp_path, 10_000_000)
+        folder = tmp_path / "Sample/00_View000"
+        folder.mkdir(parents=True)
+        for name in ("View000_0000000.img", "View000_0000001.map"):
+            shutil.copy(DATA / "jeol" / name, folder / name)
+        found = extract(path, None, None)
+        assert told(found) == ["The file announces 7 files, of which 2 are there: it is incomplete."]
+        assert (found.dataset_type, found.meta["Signals"].value) == ("Image", 2)
 
     def test_a_raw_file_that_is_cut_off(self, tmp_path: Path) -> None:
         name = "test_ripple_sdim-2_ndim-1_uint16_meta"

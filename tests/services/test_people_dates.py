@@ -219,11 +219,19 @@ class TestAFilesTime:
                 {"std_header": {"LABELS": b"x" * 80 + b"SerialEM: Digitized".ljust(56) + b"05-Jun-16  14:05:06 "}},
                 JUNE,
             ),
+            ("MRC", {"std_header": {"LABELS": b"tif2mrc: Converted".ljust(56) + b"05-Jun-16  14:05:06 "}}, None),
             ("MRC", {"std_header": {"LABELS": b"\0" * 800}}, None),
         ],
     )
     def test_by_the_readers_files(self, plugin: str, original: dict[str, object], expected: datetime | None) -> None:
         assert acquired_by(plugin, original, (), None, Path("nowhere")).moment == expected
+
+    @pytest.mark.parametrize(("day", "expected"), [("5/6/2016", None), ("5/13/2016", MAY), ("", MAY)])
+    def test_what_hyperspy_copied(self, day: str, expected: datetime | None) -> None:
+        """Its own reading of DigitalMicrograph's tags took the month for first."""
+        tags = {"DataBar": {"Acquisition Date": day, "Acquisition Time": "14:05:06"}}
+        original = {"ImageList": {"TagGroup0": {"ImageTags": tags}}}
+        assert acquired_by("HSPY", original, (), MAY, Path("nowhere")).moment == expected
 
     def test_a_vendors_clock_comes_first(self) -> None:
         found = acquired_by("MSA", {"DATE": "06-JUN-2016", "TIME": "14:05"}, (None, JUNE), None, Path("nowhere"))

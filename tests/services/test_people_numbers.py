@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from Services.Builder.extraction.extract import extract
 from Services.Builder.extraction.extractors.dimensions import measures
 from Services.Builder.extraction.extractors.kinds import Kind
 from Services.Builder.extraction.extractors.people_numbers import decimal_mark, decimal_point
 from Services.Builder.extraction.extractors.quantities import alike, dimension, factor, quantity, symbol
+from Services.Builder.extraction.extractors.settings import number
 from Services.Builder.extraction.extractors.signal import Axis, Signal, in_one_unit
 from Services.Builder.extraction.extractors.terms import Rule, applied
 from Services.Builder.model import Quantity
@@ -56,6 +60,19 @@ class TestDecimalMarks:
         assert doubtful is not None
         assert "50.000 or 50000" in doubtful.reason
         assert quantity("Comment", "1,234") == Quantity("1,234"), "a text is none of a number"
+
+    def test_in_settings(self) -> None:
+        assert (number("1,5e-9"), number("0.25"), number(3), number("1,234"), number(None)) == (1.5e-9, 0.25, 3, 0, 0)
+
+    def test_on_an_axis(self, tmp_path: Path) -> None:
+        """The reader of EMSA files hands on as a text what it cannot read as a number."""
+        head = "#FORMAT : EMSA/MAS Spectral Data File\n#VERSION : 1.0\n#NPOINTS : 4\n#DATATYPE : Y\n#XUNITS : eV\n"
+        head += "#SIGNALTYPE : ELS\n#XPERCHAN : 0,5\n#OFFSET : -10,0\n#BEAMKV : 200,0\n"
+        (tmp_path / "a.msa").write_text(f"{head}#SPECTRUM : Spectral Data Starts Here\n1, 2, 3, 4,\n#ENDOFDATA : \n")
+        found = extract(tmp_path / "a.msa", None, None)
+        assert (found.dataset_type, found.meta["Dispersion"]) == ("Spectrum", Quantity(0.5, "eV"))
+        assert found.meta["Energy Range"] == Quantity("-10 to -8.5 eV")
+        assert found.meta["Acceleration Voltage"] == Quantity(200, "kV")
 
     def test_by_rules(self) -> None:
         rule = Rule("Mag", "Magnification")

@@ -13,8 +13,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
-from importlib.util import find_spec
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -56,8 +55,7 @@ class _SparseFinder(MetaPathFinder):
     ) -> ModuleSpec | None:
         if fullname != "sparse":
             return None
-        sys.meta_path.remove(self)
-        spec = find_spec(fullname)
+        spec = PathFinder.find_spec(fullname, path, target)  # not removed here: to be found is not to be imported
         if spec is not None and spec.loader is not None:
             spec.loader = _SparseLoader(spec.loader)
         return spec
@@ -71,6 +69,7 @@ class _SparseLoader(Loader):
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
+        sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _SparseFinder)]
         self._loader.exec_module(module)
         with suppress(Exception):  # a later release may be built otherwise: then it is compiled each time
             _set_up(module)

@@ -36,6 +36,7 @@ from Services.Builder.extraction.open_guard import restrict_reads
 from Services.Builder.extraction.reader_sandbox import ANYONES, own_scratch, readable
 from Services.Builder.extraction.signals.computed import computable, computed
 from Services.Builder.extraction.signals.conditions import has_maps
+from Services.Builder.extraction.signals.libraries import exspy
 from Services.Builder.model import Extraction, Identity, Quantity
 from Services.Builder.preview.captions import caption
 from Services.Builder.preview.order import preview_order
@@ -103,6 +104,8 @@ def stages(
     for `extract`, `DatasetFiles`, `DatasetView` and `Job`.
     """
     disable_code_execution()
+    with suppress(ImportError):  # before any file is refused: their imports make folders elsewhere, and open them
+        exspy()
     files = DatasetFiles(path, tuple(companions), root, tuple(identities))
     view = DatasetView(files, scratch)
     try:

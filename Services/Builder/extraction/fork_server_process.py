@@ -166,8 +166,8 @@ def _fill(cache: Path | None, others: Sequence[int]) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         for descriptor in others:
             os.close(descriptor)
+        os.nice(10)  # files that are read now go first
         signal.alarm(_LONGEST_FILLING)  # whose default action ends the process
-        os.nice(19)
         fill(cache)
         code = 0
     except BaseException:  # noqa: BLE001 - as in `_become_reader`; the readers compile what they need themselves

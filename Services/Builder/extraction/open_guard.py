@@ -29,6 +29,8 @@ _READING_MODULES = frozenset(
 """Top names of modules that open what they are given; their own files they need at most while they are imported."""
 _IMPORT = "import"
 _IMPORTING = ("_frozen_importlib", "_frozen_importlib_external", "importlib")
+_SOURCES = "linecache"
+"""Reads lines of modules for the traceback that a reader logs; no file has a say in which."""
 _own: tuple[str, ...] = ()
 _allowed: tuple[str, ...] | None = None
 _refused: list[str] = []
@@ -104,6 +106,8 @@ def _opener() -> str:
         top = str(frame.f_globals.get("__name__", "")).partition(".")[0]
         if top in _IMPORTING:
             return _IMPORT
+        if top == _SOURCES:
+            return _SOURCES
         if not opener and top not in sys.stdlib_module_names:
             opener = top
         frame = frame.f_back

@@ -80,6 +80,11 @@ class FileReader:
         """Return whether the process still runs."""
         return self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._process.pid
+
     def memory(self) -> int:
         """Return the bytes of memory that it has taken since it began to serve."""
         return max(0, memory_of(self._process.pid) - self._memory_at_start) if self.serving else 0

@@ -155,6 +155,10 @@ class Workers:
             for child in self._busy():
                 self._remove(child)
 
+    def children(self) -> list[FileReader]:
+        """Return the processes that read files, or wait for some."""
+        return list(self._children)
+
     # -- processes -------------------------------------------------------------------------------------------------
 
     def _busy(self) -> list[FileReader]:

@@ -13,19 +13,25 @@ from Services.Builder.extraction.extractors.settings import beside
 
 _MRC_BYTES: Mapping[int, float] = {0: 1, 1: 2, 2: 4, 3: 4, 4: 8, 6: 2, 12: 2, 101: 0.5}
 """Bytes of a value by the mode, of the MRC2014 description; 101 are 4 bits."""
+_LARGEST_SIDE = 100_000
+"""Pixels of a side of a camera's or a scan's frame."""
 _LONGEST_SBC_HEADER = 4096
 _SER_SPECTRA = 0x4120
 _SER_LONG_OFFSETS = 0x0220
 
 
-def _head(path: Path, length: int) -> tuple[bytes, int]:
+def _head(path: Path, length: int, *magic: bytes) -> tuple[bytes, int]:
+    """Return the beginning of a file and its size; raises ValueError for one that does not begin as its format does."""
     with path.open("rb") as file:
-        return file.read(length), path.stat().st_size
+        head = file.read(length)
+    if magic and not head.startswith(magic):
+        raise ValueError(path.suffix)
+    return head, path.stat().st_size
 
 
 def digitalmicrograph(path: Path) -> Iterator[Count]:
     """Compare the size with that in the header, which counts from its own end on: 16 bytes in DM3, 24 in DM4."""
-    head, size = _head(path, 12)
+    head, size = _head(path, 12, b"\0\0\0\3", b"\0\0\0\4")
     version = struct.unpack_from(">I", head)[0]
     announced = struct.unpack_from(">I", head, 4)[0] + 16 if version == 3 else struct.unpack_from(">Q", head, 4)[0] + 24
     yield Count(announced, size, "bytes")
@@ -36,6 +42,8 @@ def mrc(path: Path) -> Iterator[Count]:
     head, size = _head(path, 1024)
     order = ">" if head[212:213] == b"\x11" else "<"
     columns, rows, sections, mode = struct.unpack_from(f"{order}4i", head)
+    if min(columns, rows, sections) < 1 or max(columns, rows) > _LARGEST_SIDE:
+        return  # it is something else
     extended = struct.unpack_from(f"{order}i", head, 92)[0]
     section = int(columns * rows * _MRC_BYTES[mode])
     yield Count(sections, whole_units(size, 1024 + extended, section), "frames")
@@ -59,6 +67,8 @@ def tvips(path: Path) -> Iterator[Count]:
     """Count the frames of a TVIPS stream, whose header announces none: the last one may be cut off."""
     head, size = _head(path, 100)
     start, version, columns, rows, bits = struct.unpack_from("<5i", head)
+    if version not in (1, 2) or bits not in (8, 16, 32) or not 0 < max(columns, rows) <= _LARGEST_SIDE:
+        return  # it is something else
     frame_header = {1: 12}.get(version) or struct.unpack_from("<i", head, 48)[0]
     frame = frame_header + columns * rows * bits // 8
     yield Count(begun_units(size, start, frame), whole_units(size, start, frame), "frames")
@@ -66,7 +76,7 @@ def tvips(path: Path) -> Iterator[Count]:
 
 def blockfile(path: Path) -> Iterator[Count]:
     """Count the patterns of a NanoMEGAS block file, each after six bytes; its reader fills up with zeros."""
-    head, size = _head(path, 64)
+    head, size = _head(path, 64, b"IMGBLO")
     start = struct.unpack_from("<I", head, 12)[0]
     side, _rotation, columns, rows = struct.unpack_from("<4H", head, 20)
     yield Count(columns * rows, whole_units(size, start, 6 + side * side), "diffraction patterns")
@@ -86,7 +96,7 @@ def tia(path: Path) -> Iterator[Count]:
 
 def _series(path: Path) -> Iterator[Count]:
     """Count the elements of a series file: total and valid ones stand in its header, before the place of each."""
-    head, size = _head(path, 34)
+    head, size = _head(path, 34, b"II\x97\x01")
     version, kind = struct.unpack_from("<HI", head, 4)
     total, valid = struct.unpack_from("<2I", head, 14)
     places = struct.unpack_from("<Q" if version >= _SER_LONG_OFFSETS else "<I", head, 22)[0]
@@ -117,14 +127,14 @@ def edax(path: Path) -> Iterator[Count]:
     """Count the spectra of an EDAX map (.spd): points, lines, channels and bytes of a channel are in its header."""
     if path.suffix.lower() != ".spd":
         return
-    head, size = _head(path, 44)
+    head, size = _head(path, 44, b"MAPSPECTRA_DATA")
     points, lines, channels, width, start = struct.unpack_from("<5i", head, 24)
     yield Count(points * lines, whole_units(size, start, channels * width), "spectra")
 
 
 def hamamatsu(path: Path) -> Iterator[Count]:
     """Count the lines of an ITEX image: 64 bytes of header, the comment, then columns times lines."""
-    head, size = _head(path, 64)
+    head, size = _head(path, 64, b"IM")
     comment, columns, lines = struct.unpack_from("<3H", head, 2)
     width = {0: 1, 2: 2, 3: 4}[struct.unpack_from("<H", head, 12)[0]]
     yield Count(lines, whole_units(size, 64 + comment, columns * width), "lines")
@@ -132,10 +142,9 @@ def hamamatsu(path: Path) -> Iterator[Count]:
 
 def renishaw(path: Path) -> Iterator[Count]:
     """Count the spectra of a WiRE file: how many were to be measured stands at byte 64, how many were at byte 72."""
-    head, _size = _head(path, 80)
+    head, _size = _head(path, 80, b"WDF1")
     capacity, measured = struct.unpack_from("<2Q", head, 64)
-    if head.startswith(b"WDF1"):
-        yield Count(capacity, measured, "spectra")
+    yield Count(capacity, measured, "spectra")
 
 
 def quadstar(path: Path) -> Iterator[Count]:
@@ -150,10 +159,11 @@ def quadstar(path: Path) -> Iterator[Count]:
 
     data = path.read_bytes()
     cycles, masses = struct.unpack_from("<i", data, 0x64)[0], struct.unpack_from("<H", data, 0xCB)[0] + 1
+    if not 0 < cycles < 10_000_000:
+        return  # it is something else
     length = masses * 8 + 13
     for start in range(0x100, min(len(data) - length, _LONGEST_SBC_HEADER) + 1):
         steps = np.diff(np.frombuffer(data, "<f4", 2 * masses, start + 13)[::2])
         if masses > 1 and np.all(np.abs(steps - 1) < 0.5):  # the masses of a bargraph are one apart
             yield Count(cycles, whole_units(len(data), start, length), "cycles")
             return
-    yield Count(cycles, 0, "cycles")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from Services.Builder.extraction.completeness.count import Count, whole_units
+from Services.Builder.extraction.extractors.settings import TIFF
 
 MOST_PAGES = 20_000
 """Pages that are looked at."""
@@ -46,6 +47,8 @@ def _directory(path: Path, size: int) -> Iterator[Count]:
     """Compare the place of the first directory, which the header gives, with the size."""
     with path.open("rb") as file:
         head = file.read(16)
+    if not head.startswith(TIFF):
+        return
     order = "<" if head.startswith(b"II") else ">"
     large = struct.unpack_from(f"{order}H", head, 2)[0] == 43
     yield Count(struct.unpack_from(f"{order}{'Q' if large else 'I'}", head, 8 if large else 4)[0], size, "bytes")

@@ -42,7 +42,8 @@ def resolved(found: WrittenTime, tree: object, path: Path, by_reader: datetime |
     """
     if not found.days:  # what the reader made of a text that is no day is a guess; a day of zeros was never set
         return Acquired(shown=Quantity(found.text) if re.search("[1-9]", found.text) else None)
-    found = decided(found, order_in(tree), saved=saved_at(path))
+    if found.open:
+        found = decided(found, order_in(tree), saved=saved_at(path))
     if found.open:
         return Acquired(shown=Quantity(found.text, warning=True, reason=found.reason))
     same_day = by_reader is not None and by_reader.date() == found.day

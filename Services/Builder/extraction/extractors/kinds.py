@@ -179,9 +179,10 @@ def _reciprocal(
     diffraction = "diffraction" in signal.signal_type.lower()
     if dimensions == {"length"} and not diffraction:
         return None
-    if stated_technique(signal):  # of a picture: a map
-        return None
     reciprocal = dimensions <= {"reciprocal", "angle"}
+    # A picture by light or X-rays is a map; one by an energy filter may be either.
+    if stated_technique(signal) in ("CL", "EDS", "XRF") and not reciprocal:
+        return None
     if (reciprocal or diffraction) and _FFT.search(hints):
         return "FFT"
     if reciprocal and signal.data.dtype.kind == "c":

@@ -34,6 +34,8 @@ class Known:
 
 
 _TEXT = Known(numeric=False)
+_UNKNOWN = ("none", "null", "nan", "n/a", "unknown")
+"""What programs write for a number that they do not know."""
 KNOWN: Mapping[str, Known] = {
     "Acceleration Voltage": Known("kV", zero=False),
     "Magnification": Known(zero=False),
@@ -291,7 +293,7 @@ def quantity(name: str, value: Any, unit: str | None = None) -> Quantity | None:
         if doubt:
             return Quantity(one_line(value), warning=True, reason=doubt)
     plain = _plain(value, known)
-    if plain is None or plain == "":
+    if plain is None or plain == "" or (known.numeric and name in KNOWN and str(plain).lower() in _UNKNOWN):
         return None
     measured = _MEASURED.fullmatch(plain) if known.unit and isinstance(plain, str) else None
     if measured and factor(symbol(measured[2]) or "", known.unit or ""):  # the text has a unit of its own (300kV)

@@ -14,6 +14,7 @@ from typing import Any
 
 from Services.Builder.extraction.extractors.acquisition_time import DAY_SHOWN, Acquired
 from Services.Builder.extraction.extractors.cleaning import decode
+from Services.Builder.extraction.extractors.people_numbers import decimal_point
 from Services.Builder.extraction.extractors.plausibility import mark_contradictions
 from Services.Builder.extraction.extractors.signal import Reading, Signal, main_signal
 from Services.Builder.extraction.extractors.terms import Rule, applied
@@ -74,12 +75,12 @@ def _described(signal: Signal, known: MicroscopeSettings) -> Signal:
     return replace(signal, original_metadata=original, axes=axes)
 
 
-def number(value: object) -> float:
-    """Return a setting as a number; 0 where it is none."""
+def number(value: object, otherwise: float = 0.0) -> float:
+    """Return a setting as a number, also one with a decimal comma; `otherwise` where it is none, or may be two."""
     try:
-        return float(str(value))
+        return float(decimal_point(value)[0] if isinstance(value, str) else str(value))
     except ValueError:
-        return 0.0
+        return otherwise
 
 
 def moment(text: object, *forms: str) -> datetime | None:

@@ -17,6 +17,7 @@ from Services.Builder.extraction.extractors.acquisition_time import Acquired, re
 from Services.Builder.extraction.extractors.cleaning import decode
 from Services.Builder.extraction.extractors.people_dates import WrittenTime, decided, order_in, written
 from Services.Builder.extraction.extractors.rosettasciio.lenient_dates import NEVER
+from Services.Builder.extraction.extractors.rosettasciio.vendors.gatan import gatan_time
 from Services.Builder.extraction.extractors.tree import lookup
 
 Tree = Mapping[str, Any]
@@ -105,14 +106,24 @@ def _tiff(tree: Tree) -> datetime | WrittenTime | None:
 
 
 def _mrc(tree: Tree) -> WrittenTime | None:
-    """Read the first label that ends with a time: by IMOD's convention, ``27-Jun-22  16:36:48`` from column 57 on."""
+    """Read SerialEM's label, which ends with the time by IMOD's convention: ``27-Jun-22  16:36:48`` from column 57 on.
+
+    Labels of other programs tell when they converted or changed the file.
+    """
     labels = lookup(tree, "std_header.LABELS")
     text = decode(bytes(labels)) if isinstance(labels, bytes | bytearray) or hasattr(labels, "tobytes") else ""
     for at in range(0, min(len(text), 800), 80):
         found = written(text[at + 56 : at + 80].strip("\0 "))
-        if found.moment is not None:
+        if found.moment is not None and text[at:].startswith("SerialEM"):
             return found
     return None
+
+
+def _copied_from_digitalmicrograph(tree: Tree) -> WrittenTime | None:
+    """Return the time in the tags that HyperSpy copied, where its order is open: HyperSpy took the month for first."""
+    tags = lookup(tree, "ImageList.TagGroup0.ImageTags")
+    found = gatan_time(tags) if isinstance(tags, Mapping) else None
+    return found if isinstance(found, WrittenTime) and found.open else None
 
 
 def _phenom(tree: Tree) -> datetime | None:
@@ -144,6 +155,7 @@ def _edax(path: Path) -> datetime | None:
 
 
 _BY_PLUGIN: Mapping[str, Callable[[Tree], datetime | WrittenTime | None]] = {
+    **dict.fromkeys(("HSPY", "ZSPY"), _copied_from_digitalmicrograph),
     "Delmic": _in_utc("AcquisitionDate"),
     "EMPAD": _in_utc("root.timestamp.timestamp"),
     "Phenom": _phenom,

@@ -18,7 +18,7 @@ from rsciio import IO_PLUGINS
 
 from Services.Builder.extraction.extractors.faults import FileRefused
 from Services.Builder.extraction.extractors.hostile import HDF5
-from Services.Builder.extraction.extractors.rosettasciio import dectris, merlin, scans
+from Services.Builder.extraction.extractors.rosettasciio import dectris, jeol_project, merlin, scans
 
 Sign = Callable[[bytes, Path], bool]
 _BLOCK = 1 << 20
@@ -141,8 +141,8 @@ class Declared:
     """The reader converts times to the machine's zone and calls them UTC."""
     also: tuple[str, ...] = ()
     """Further extensions of the format, which RosettaSciIO does not list, in lower case with the dot."""
-    signals: Callable[[Path], list[dict[str, Any]]] | None = None
-    """Reads the file in the place of RosettaSciIO's reader, and returns what that would."""
+    signals: Callable[[Path], list[dict[str, Any]] | None] | None = None
+    """Reads the file in the place of RosettaSciIO's reader, and returns what that would; None for one left to it."""
 
     @property
     def api(self) -> str:
@@ -191,6 +191,7 @@ _DECLARED = (
         "JEOL",
         "JEOL Analysis Station",
         lambda head, path: path.suffix.lower() not in (".img", ".map") or _number(head) == 52,
+        signals=jeol_project.signals,
     ),
     Declared("Impulse", "DENSsolutions Impulse log", _columns("TimeStamp")),
     Declared("Protochips", "Protochips log", _columns("Time", "Notes")),

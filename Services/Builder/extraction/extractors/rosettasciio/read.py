@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, tzinfo
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
 from time import tzname
 from typing import Any
@@ -33,6 +33,7 @@ from Services.Builder.extraction.extractors.rosettasciio.lenient_dates import le
 from Services.Builder.extraction.extractors.rosettasciio.mdoc import with_settings_beside
 from Services.Builder.extraction.extractors.rosettasciio.samples import arrange_samples
 from Services.Builder.extraction.extractors.rosettasciio.vendors import vendors_for
+from Services.Builder.extraction.extractors.settings import number
 from Services.Builder.extraction.extractors.signal import Axis, Reading, Signal, in_one_unit, main_signal
 from Services.Builder.extraction.extractors.terms import applied
 from Services.Builder.extraction.extractors.tree import leaves
@@ -103,8 +104,8 @@ def format_name(by: Declared, path: Path) -> str:
 
 def load(by: Declared, path: Path) -> list[dict[str, Any]]:
     """Return a reader's dictionaries, with the data left on disk where the reader can do that."""
-    if by.signals is not None:
-        return calibrated(by.plugin, path, by.signals(path))
+    if by.signals is not None and (read_here := by.signals(path)) is not None:
+        return calibrated(by.plugin, path, read_here)
     reader = importlib.import_module(by.api).file_reader
     options = {"lazy": True, **by.options(path)}
     try:
@@ -282,7 +283,8 @@ def _signal(dictionary: Mapping[str, Any]) -> Signal:
 def _axis(axis: Mapping[str, Any]) -> Axis:
     positions = axis.get("axis")
     values = tuple(float(position) for position in positions) if positions is not None else None
-    scale, offset = float(axis.get("scale", 1.0) or 0.0), float(axis.get("offset") or 0.0)
+    # some readers hand on a text that is no number to them: 1,5
+    scale, offset = number(axis.get("scale", 1.0)), number(axis.get("offset") or 0.0, nan)
     uncalibrated = values is None and (scale == 0 or not isfinite(scale) or not isfinite(offset))
     return Axis(
         size=len(values) if values else int(axis.get("size", 0)),

@@ -12,7 +12,7 @@ from Services.Builder.extraction.extractors.rosettasciio.vendors.vendor import T
 from Services.Builder.extraction.extractors.tree import lookup
 
 
-def _gatan_time(tags: Tree) -> datetime | WrittenTime | None:
+def gatan_time(tags: Tree) -> datetime | WrittenTime | None:
     """Return the time of acquisition, by Windows' clock or by the texts, whose order is that of the PC's language.
 
     Of a spectrum image, Windows' clock is that of its survey image or of its end: it only tells the order, as does the
@@ -26,7 +26,7 @@ def _gatan_time(tags: Tree) -> datetime | WrittenTime | None:
     found = written(*_gatan_texts(tags))
     if not found.text:
         plane = lookup(tags, "plane info.TagGroup0.source tags")
-        return _gatan_time(plane) if isinstance(plane, Mapping) else stamp
+        return gatan_time(plane) if isinstance(plane, Mapping) else stamp
     return decided(found, near=windows or stamp.moment)
 
 
@@ -55,7 +55,7 @@ _IMAGE = Vendor(
     rules=gatan_tags.RULES,
     unreliable=_TYPED_IN,
     special=gatan_tags.special,
-    acquired=_gatan_time,
+    acquired=gatan_time,
 )
 _SOURCE = f"{gatan_tags.PLANE}.source tags"
 VENDORS = (

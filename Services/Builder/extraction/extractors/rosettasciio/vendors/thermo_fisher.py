@@ -16,6 +16,7 @@ from Services.Builder.extraction.extractors.rosettasciio.vendors.vendor import (
     unix_time,
 )
 from Services.Builder.extraction.extractors.settings import number
+from Services.Builder.extraction.extractors.terms import Rule
 from Services.Builder.extraction.extractors.tree import lookup
 from Services.Builder.model import Quantity
 
@@ -92,13 +93,18 @@ def _velox_time(tree: Tree) -> datetime | None:
     return start
 
 
+VELOX = (
+    *terms.VELOX,
+    Rule("Scan.LineTime", "Line Time", "s"),
+    Rule("Scan.LineIntegrationCount", "Line Averages"),
+)
 _VELOX = Vendor(
     plugin="EMD",
     holds="Core.MetadataDefinitionVersion",
     format="Thermo Fisher Velox EMD",
     column="TEM",
     units={**stage_units("m"), "Detector.EDS.elevation_angle": "rad"},
-    rules=terms.VELOX,
+    rules=VELOX,
     special=_velox,
     acquired=_velox_time,
 )
@@ -125,15 +131,26 @@ def _tia_filter(tree: Tree) -> dict[str, Quantity | None]:
         ("Spectrometer Aperture", "selected aperture", "mm"),
         ("Slit Width", "slit width_eV", "eV"),
     )
-    return {name: quantity(name, lookup(tree, f"{described} {key}"), unit) for name, key, unit in values}
+    mode = quantity("Energy Filter Mode", lookup(tree, f"{described} mode"))
+    read = {name: quantity(name, lookup(tree, f"{described} {key}"), unit) for name, key, unit in values}
+    return {"Energy Filter Mode": mode, **read}
 
+
+TIA = (
+    *terms.TIA,
+    Rule("ExperimentalDescription.Objective lens_%", "Objective Lens", "%"),
+    Rule("ExperimentalDescription.Diffraction lens_%", "Diffraction Lens", "%"),
+    Rule("ExperimentalDescription.Image shift X_um", "Image Shift X", "µm"),
+    Rule("ExperimentalDescription.Image shift Y_um", "Image Shift Y", "µm"),
+)
+"""TIA's settings of lenses and shifts, which its TIFF has, too."""
 
 _TIA = Vendor(
     plugin="TIA",
     root=("ObjectInfo",),
     column="TEM",
     units={"Detector.Camera.exposure": None},
-    rules=terms.TIA,
+    rules=TIA,
     special=_tia,
 )
 
