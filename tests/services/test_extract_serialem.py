@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
 from pathlib import Path
 
@@ -15,9 +14,6 @@ from Services.Builder.extraction.extractors.rosettasciio.beside import names
 from Services.Builder.extraction.extractors.rosettasciio.declared import DECLARED_READERS
 from Services.Builder.extraction.extractors.rosettasciio.read import reading_of
 from Services.Builder.model import Quantity
-
-DATA = Path(os.environ.get("NEXUSCORE_TEST_DATA") or Path(__file__).resolve().parents[3] / "shared/data")
-real = pytest.mark.skipif(not DATA.is_dir(), reason=f"no instrument files at {DATA} (set NEXUSCORE_TEST_DATA)")
 
 
 class TestSerialEM:
@@ -79,11 +75,12 @@ TiltAngle = -58.0
         (other,) = mdoc.with_settings_beside(tmp_path / "other.mrc", [{"original_metadata": {}}])
         assert other["original_metadata"] == {}
 
-    @real
     @pytest.mark.parametrize("content", [b"Stage = 12 \xb5m\n", b"Instrument Project TEMorSTEM Mode = 1.5.2\n"])
     def test_damaged_settings_beside_a_movie_do_not_cost_its_images(self, tmp_path: Path, content: bytes) -> None:
         path = tmp_path / "20201212_1_movie.mrc"
-        path.write_bytes((DATA / "mrc/HAADFscan.mrc").read_bytes())
+        header = np.zeros(256, "<i4")
+        header[[0, 1, 2, 3, 7, 8, 9]] = 4, 4, 1, 1, 4, 4, 1  # columns, rows, images; 16 bits; intervals
+        path.write_bytes(header.tobytes() + np.arange(16, dtype="<i2").tobytes())
         (tmp_path / "20201212_1_info.txt").write_bytes(content)
         found = extract(path, None, None)
         assert found.dataset_type == "Image"
