@@ -30,7 +30,8 @@ from Services.Builder.extraction.signals.peaks import found_elements
 from Services.Builder.extraction.signals.xray import lines_of, shape
 from Services.Builder.model import Quantity
 from Services.Builder.preview import element_maps, plots, png
-from Services.Builder.preview.labels import PlotLabel, place_above, place_at_lines
+from Services.Builder.preview.labels import add_note
+from Services.Builder.preview.plot_labels import PlotLabel, place_above, place_at_lines
 from Services.Builder.preview.sampling import Mean, means
 from Services.Builder.preview.spectra import FOUND, FOUND_EDGES, FROM_FILE, PlottedSpectrum, annotate, elements_of
 from tests.services.signal_files import axis, saved
@@ -64,10 +65,10 @@ def xrays(resolution: float = 130.0, seed: int = 1, **areas: float) -> np.ndarra
     return np.random.default_rng(seed).poisson(counts).astype(float)
 
 
-def low_loss(thickness: float, shift: float = 0.37, electrons: float = 5e6) -> np.ndarray:
+def low_loss(thickness: float, shift: float = 0.37, electrons: float = 5e6, plasmon: float = 16.0) -> np.ndarray:
     """Return a low-loss spectrum of a known t/λ: a zero-loss peak and plasmon losses, by Poisson's distribution."""
     elastic = np.exp(-0.5 * ((LOSSES - shift) / 0.34) ** 2)
-    single = np.where(LOSSES > 0, LOSSES * 4 / ((LOSSES**2 - 16.0**2) ** 2 + (4 * LOSSES) ** 2), 0)
+    single = np.where(LOSSES > 0, LOSSES * 4 / ((LOSSES**2 - plasmon**2) ** 2 + (4 * LOSSES) ** 2), 0)
     elastic, single, zero = elastic / elastic.sum(), single / single.sum(), round(20 / 0.1)
     total, scattered = exp(-thickness) * elastic, elastic
     for times in range(1, 12):
@@ -249,6 +250,25 @@ class TestEdgesAreNamed:
     @pytest.mark.parametrize("values", [core_loss(np.arange(200, 1000, 0.5)), np.zeros(1600), np.full(1600, np.nan)])
     def test_no_jumps(self, values):
         assert found_edges(self.ENERGIES, values) == ()
+
+    @pytest.mark.parametrize("plasmon", [15.0, 22.0])
+    @pytest.mark.parametrize("thickness", [0.5, 1.0])
+    @pytest.mark.parametrize("shift", [0.0, 3.7])
+    def test_multiples_of_a_plasmon_are_no_edges(self, plasmon, thickness, shift):
+        assert found_edges(LOSSES, low_loss(thickness, shift, plasmon=plasmon)) == ()
+
+    def test_an_edge_beyond_the_multiples_is_found(self):
+        edge = np.where(LOSSES >= 132, 2000.0, 0) * np.exp(-(LOSSES - 132).clip(0) / 80)
+        tail = 1e5 * np.exp(-LOSSES.clip(0) / 30)
+        values = low_loss(0.5, plasmon=17.0) + np.where(LOSSES > 60, tail, 0) + edge
+        assert "P L₃" in [edge.label for edge in found_edges(LOSSES, values)]
+
+    def test_a_label_is_not_behind_the_remark(self):
+        axes, origin = plotted(core_loss(self.ENERGIES), self.ENERGIES, self.AXIS, "EELS", Conditions(("O", "Fe")))
+        add_note(axes, f"mean of all spectra, {origin}")
+        pen = FigureCanvasAgg(axes.figure).get_renderer()
+        *labels, note = [text.get_window_extent(pen) for text in axes.texts]
+        assert len(labels) == 2 and all(label.y1 <= note.y0 + 1 for label in labels)
 
     @real
     def test_of_a_real_spectrum_image(self):

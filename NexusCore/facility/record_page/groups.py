@@ -37,7 +37,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "Signal": (
             "Data Type", "Signal Name", "Signals", "Bit Depth", "Horizontal Field Width", "Vertical Field Width",
-            "Z Step", "Dispersion", "Energy Shift", "X-ray Line", "Processing", "Computed Zero-Loss Position",
+            "Z Step", "Dispersion", "Energy Shift", "Computed Zero-Loss Position", "Computed t/λ", "Channels", "Z Step",
+            "Frame Interval", "X-ray Line", "Processing", "Computed Zero-Loss Position",
             "Computed t/λ",
         ),
         "File": (

@@ -15,6 +15,8 @@ LETTERS = 7.5
 _LETTER, _LINE = 0.62, 1.35
 """Width of a letter and height of a line of text, in the size of the letters; DejaVu's widest are narrower."""
 _COLOUR, _THREAD = "#8c2d04", "#c8a58f"
+_NOTE, _NOTE_LINE = 0.05, 11.0
+"""Height of the remark in the upper right corner: a share of the plot, and points (`labels.add_note`)."""
 _LEVELS = 5
 """Heights above its place at which a label is tried."""
 
@@ -82,7 +84,7 @@ def place_above(axes: Axes, labels: Sequence[PlotLabel], positions: NDArray, val
 
 
 def place_at_lines(axes: Axes, labels: Sequence[PlotLabel]) -> list[str]:
-    """Draw a line at each place and write its label beside the line's upper end; return the texts that found room."""
+    """Draw a line at each place and write its label beside the line's upper end, below the remark; return those shown."""
     width, height = _points(axes)
     left, right = axes.get_xlim()
     ends = [0.0] * 3
@@ -98,7 +100,7 @@ def place_at_lines(axes: Axes, labels: Sequence[PlotLabel]) -> list[str]:
             continue
         ends[row] = max(start + long, x) + 4
         shown.append(label.text)
-        top = 1 - row * _LINE * LETTERS / height
+        top = 1 - _NOTE - (_NOTE_LINE + row * _LINE * LETTERS) / height
         axes.plot([x / width] * 2, [0, top], transform=axes.transAxes, color=_THREAD, linewidth=0.8, linestyle="--")
         axes.text(
             start / width, top - 0.2 * LETTERS / height, label.text, transform=axes.transAxes, ha="left", va="top",

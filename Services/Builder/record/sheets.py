@@ -122,9 +122,10 @@ def _span(start: datetime, end: datetime) -> str:
 
 def _entry(file: FoundFile, extraction: Extraction, places: RecordPaths, zone: tzinfo | None) -> SheetEntry:
     made = (extraction.acquired or file.modified).astimezone(zone)
+    day = "" if made.date() == file.modified.astimezone(zone).date() else f"{made:%Y-%m-%d} "
     kind = extraction.data_type.replace("_", " ")
     content = _content(places, extraction.preview) if extraction.preview is not None else None
-    return SheetEntry(file.path.name, f"{made:%H:%M:%S} · {kind}", content)
+    return SheetEntry(file.path.name, f"{day}{made:%H:%M:%S} · {kind}", content)
 
 
 def _content(places: RecordPaths, preview: Path) -> bytes | None:

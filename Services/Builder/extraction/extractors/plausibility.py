@@ -37,10 +37,10 @@ def mark_contradictions(meta: Mapping[str, Quantity], signal: Signal | None) -> 
         doubtful |= dict.fromkeys(("Live Time", "Real Time"), "The live time is longer than the real time.")
     spectra, points = _scan(signal) if signal else (False, 0)
     if points and dwell and frame and frame > dwell * points * OVERHEAD:
-        reason = "The frame time is far longer than the dwell time at all points takes."
+        reason = "The frame time is far longer than the dwell time multiplied by the number of points."
         doubtful |= dict.fromkeys(("Dwell Time", "Frame Time"), reason)
     if points and spectra and dwell and real and real > dwell * points * _frames(meta) * OVERHEAD:
-        doubtful["Dwell Time"] = "The real time is far longer than the dwell time at all points takes."
+        doubtful["Dwell Time"] = "The real time is far longer than the dwell time multiplied by the number of points."
     return {
         name: replace(value, warning=True, reason=value.reason or doubtful[name]) if name in doubtful else value
         for name, value in meta.items()

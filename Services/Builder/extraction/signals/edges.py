@@ -21,6 +21,10 @@ Values = NDArray[Any]
 
 LOWEST = 90.0
 """eV below which plasmons and their multiples look like edges."""
+_MULTIPLES = 5.5
+"""Of the plasmon's energy, below which its multiples do so where a specimen is thick."""
+_PLASMONS = (5.0, 45.0)
+"""eV between which the plasmons of all elements are."""
 _RISE = 0.06
 """Of the background by which a spectrum rises at a jump at least."""
 _SIGNIFICANCE = 6.0
@@ -119,21 +123,34 @@ def _jumps(energies: Values, intensities: Values) -> list[float]:
         return []
     step = float(energies[1] - energies[0])
     rises = np.zeros(energies.size)
+    lowest = _lowest(energies, intensities)
     for at in range(energies.size):
         energy = float(energies[at])
         wide = max(8, round(max(0.04 * energy, 12.0) / step))
         before, after = slice(at - 2 * wide, at - 1), slice(at + 1, at + 1 + wide)
-        if energy < LOWEST or at < 2 * wide or at + wide >= energies.size:
+        if energy < lowest or at < 2 * wide or at + wide >= energies.size:
             continue
         rises[at] = _rise(energies, intensities, before, after)
     found: list[float] = []
     while len(found) < _MOST_JUMPS and rises.max() > 0:
         at = int(np.argmax(rises))
         onset = _onset(energies, intensities, at)
-        found.append(onset)
+        if onset >= lowest:
+            found.append(onset)
         reach = 0.12 * energies[at] + 20.0
         rises[np.abs(energies - energies[at]) < reach] = 0
     return found
+
+
+def _lowest(energies: Values, intensities: Values) -> float:
+    """Return the energy from which a jump may be an edge: beyond the multiples of the plasmon, where that is seen."""
+    (losses,) = np.nonzero((energies > _PLASMONS[0]) & (energies < _PLASMONS[1]))
+    if energies[0] > 0 or losses.size < 3:
+        return LOWEST
+    smooth = np.convolve(intensities[losses], np.ones(3) / 3, "same")
+    at = int(np.argmax(smooth))
+    inside = 1 < at < losses.size - 1 and smooth[at] > 1.2 * smooth[1:at].min()
+    return max(LOWEST, _MULTIPLES * float(energies[losses[at]])) if inside else LOWEST
 
 
 def _rise(energies: Values, intensities: Values, before: slice, after: slice) -> float:

@@ -13,13 +13,15 @@ mrad). An axis is corrected where its step is theirs in the wrong unit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import isclose
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from Services.Builder.extraction.extractors.cleaning import LONGEST_LIST, decode
 from Services.Builder.extraction.extractors.settings import number
 from Services.Builder.extraction.extractors.tree import lookup
 
@@ -29,16 +31,47 @@ LONGEST_AXIS = 1_000_000
 
 def signals_only(_path: Path, signals: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return what the NeXus reader returned, without the axes of other signals."""
-    return [signal for signal in signals if not _is_axis(signal)] or list(signals)
+    known = [axis for signal in signals if signal["data"].ndim > 1 for axis in signal["axes"]]
+    return [signal for signal in signals if not _is_text(signal) and not _is_axis(signal, known)] or list(signals)
 
 
-def _is_axis(signal: Mapping[str, Any]) -> bool:
-    """Return whether the data are only positions along their only axis."""
+def _is_text(signal: Mapping[str, Any]) -> bool:
+    """Return whether the data are texts, such as the names of elements."""
+    return signal["data"].dtype.kind in "SUO"
+
+
+def _is_axis(signal: Mapping[str, Any], known: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether the data are only positions along their only axis, or along one of another signal."""
     data, axes = signal["data"], signal["axes"]
     if data.ndim != 1 or len(axes) != 1 or data.size > LONGEST_AXIS or data.dtype.kind not in "iuf":
         return False
-    positions = number(axes[0].get("offset")) + number(axes[0].get("scale")) * np.arange(data.size)
-    return data.size > 1 and np.allclose(np.asarray(data), positions)
+    values = np.asarray(data)
+    return data.size > 1 and any(np.allclose(values, positions) for positions in _positions(data.size, axes, known))
+
+
+def _positions(
+    size: int, own: Sequence[Mapping[str, Any]], known: Sequence[Mapping[str, Any]]
+) -> Iterator[NDArray[Any]]:
+    for axis in (*own, *(axis for axis in known if axis.get("size") == size and axis.get("axis") is None)):
+        yield number(axis.get("offset")) + number(axis.get("scale")) * np.arange(size)
+
+
+def with_plain_texts(signals: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what the NeXus reader returned, the short arrays in its metadata as lists: it leaves them on disk."""
+    return [
+        {**signal, **{key: _plain(signal[key]) for key in ("metadata", "original_metadata") if signal.get(key)}}
+        for signal in signals
+    ]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(below) for key, below in value.items()}
+    if hasattr(value, "compute") and value.size <= LONGEST_LIST:
+        items = np.asarray(value).tolist()
+        texts = items if isinstance(items, list) else [items]
+        return [decode(item) if isinstance(item, bytes) else item for item in texts]
+    return value
 
 
 def sampled_axes(_path: Path, signals: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from rsciio import IO_PLUGINS
 
 from Services.Builder.extraction.extractors.faults import FileRefused
 from Services.Builder.extraction.extractors.hostile import HDF5
-from Services.Builder.extraction.extractors.rosettasciio import dectris, jeol_project, merlin, scans
+from Services.Builder.extraction.extractors.rosettasciio import dectris, emsa, jeol_project, merlin, scans
 
 Sign = Callable[[bytes, Path], bool]
 _BLOCK = 1 << 20
@@ -177,7 +177,7 @@ _DECLARED = (
     ),
     Declared("Bruker", "Bruker ESPRIT", _begins(b"AAMVHFSS", b"<?xml", b"<TRTSpectrum"), _whole_container),
     Declared("EDAX", "EDAX TEAM", options=_whole_header),
-    Declared("MSA", "EMSA/MAS spectrum", _holds(b"#FORMAT")),
+    Declared("MSA", "EMSA/MAS spectrum", _holds(b"#FORMAT"), emsa.options, signals=emsa.signals),
     Declared("Blockfile", "NanoMEGAS ASTAR block file", _begins(b"IMGBLO")),
     # MRCZ adds 1000 times the compressor's number to the mode of MRC
     Declared("MRC", "MRC", lambda head, _path: 0 <= _number(head, 12) < 1000),

@@ -22,10 +22,15 @@ from Services.Builder.extraction.extractors.people_dates import WrittenTime, nam
 from Services.Builder.extraction.extractors.plausibility import mark_contradictions
 from Services.Builder.extraction.extractors.quantities import quantity, symbol
 from Services.Builder.extraction.extractors.registry import HEAD
-from Services.Builder.extraction.extractors.rosettasciio import roles, topspin
+from Services.Builder.extraction.extractors.rosettasciio import emsa, roles, topspin
 from Services.Builder.extraction.extractors.rosettasciio.acquisition import acquired_by
 from Services.Builder.extraction.extractors.rosettasciio.calibration import calibrated
-from Services.Builder.extraction.extractors.rosettasciio.corrections import prismatic_axes, sampled_axes, signals_only
+from Services.Builder.extraction.extractors.rosettasciio.corrections import (
+    prismatic_axes,
+    sampled_axes,
+    signals_only,
+    with_plain_texts,
+)
 from Services.Builder.extraction.extractors.rosettasciio.declared import DECLARED_READERS, Declared, readers_for
 from Services.Builder.extraction.extractors.rosettasciio.fei_mrc import with_extended_header
 from Services.Builder.extraction.extractors.rosettasciio.lenient_dates import lenient_dates
@@ -46,7 +51,8 @@ _COMPLETED: Mapping[str, Callable[[Path, Sequence[dict[str, Any]]], list[dict[st
     "TIFF": lambda path, signals: roles.streak(path, arrange_samples(path, signals)),
     "MRC": lambda path, signals: with_settings_beside(path, with_extended_header(path, sampled_axes(path, signals))),
     "EMD": lambda path, signals: roles.emd(path, prismatic_axes(path, signals)),
-    "NeXus": signals_only,
+    "NeXus": lambda path, signals: signals_only(path, with_plain_texts(signals)),
+    "MSA": emsa.completed,
     "Delmic": roles.delmic,
     "Bruker": roles.bruker,
     "Blockfile": roles.blockfile,
@@ -153,7 +159,7 @@ def reading_of(by: Declared, path: Path, dictionaries: Iterable[Mapping[str, Any
     main = main_signal(signals)
     assert main is not None, "a reader that finds nothing has raised"  # noqa: S101
     column, stated = section(main.metadata)
-    if main.signal_type == "EDS_SEM":  # the readers of spectra file every microscope under TEM
+    if main.signal_type in ("EDS_SEM", "CL_SEM"):  # the readers of spectra file every microscope under TEM
         column = "SEM"
     meta: dict[str, Quantity | None] = {}
     units: dict[str, str | None] = {}

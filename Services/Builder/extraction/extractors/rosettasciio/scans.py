@@ -27,9 +27,15 @@ def is_emd(path: Path) -> bool:
 
     try:
         with h5py.File(path, "r") as file:
-            return any("emd_group_type" in group.attrs for group in (file, *_groups(file)))
+            return any("emd_group_type" in group.attrs for group in _upper_groups(file))
     except (OSError, RuntimeError, KeyError):  # damaged
         return False
+
+
+def _upper_groups(file: Any) -> list[Any]:
+    """Return the file and its upper groups: EMD 0.2 has its arrays below a folder (``data/scan``)."""
+    below = _groups(file)
+    return [file, *below, *(group for upper in below[:_MOST_PARTS] for group in _groups(upper)[:_MOST_PARTS])]
 
 
 def _groups(file: Any) -> list[Any]:
