@@ -305,7 +305,8 @@ class TestDectris:
     def test_fields(self) -> None:
         detector = {
             "count_time": 0.001, "detector_distance": 0.5, "threshold_energy": 17500.0, "x_pixel_size": 1e-4,
-            "beam_center_x": 96.5, "beam_center_y": 95.0, "description": "Dectris ARINA Si", "detector_number": "A-01-0011",
+            "beam_center_x": 96.5, "beam_center_y": 95.0, "description": "Dectris ARINA Si",
+            "detector_number": "A-01-0011",
         }  # fmt: skip
         instrument = {"detector": detector, "beam": {"incident_energy": 200000.0}}
         found = read("Arina", {"entry": {"instrument": instrument}})

@@ -1,4 +1,4 @@
-"""What reading processes keep from one start to the next: a cache that cannot be used must not keep them from starting."""
+"""What reading processes keep from one start to the next: a cache that cannot be used keeps none from starting."""
 
 from __future__ import annotations
 
