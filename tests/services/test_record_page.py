@@ -93,6 +93,15 @@ class TestWhatItShows:
             found.find(".//footer")
         )
 
+    def test_a_dataset_of_another_day_shows_its_day(self) -> None:
+        def shown(created: str) -> str:
+            found = page(with_dataset(meta={**OVERVIEW.meta, "Creation Time": Quantity(created)}))
+            (article,) = found.iter("article")
+            return text(article.find_class("some")[0])
+
+        assert shown("2026-11-20T09:07:12+01:00").startswith("09:07:12")
+        assert shown("2025-03-04T09:07:12+01:00").startswith("4 March 2025, 09:07:12")
+
     def test_a_dataset_with_all_that_is_known_of_it(self) -> None:
         meta = {
             **OVERVIEW.meta,

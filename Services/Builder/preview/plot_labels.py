@@ -84,7 +84,7 @@ def place_above(axes: Axes, labels: Sequence[PlotLabel], positions: NDArray, val
 
 
 def place_at_lines(axes: Axes, labels: Sequence[PlotLabel]) -> list[str]:
-    """Draw a line at each place, its label beside the upper end, below the remark; return the labels shown."""
+    """Draw a line at each place and write its label beside its upper end, below the remark; return those shown."""
     width, height = _points(axes)
     left, right = axes.get_xlim()
     ends = [0.0] * 3

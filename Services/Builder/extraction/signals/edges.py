@@ -21,7 +21,7 @@ Values = NDArray[Any]
 
 LOWEST = 90.0
 """eV below which plasmons and their multiples look like edges."""
-_MULTIPLES = 5.5
+_MULTIPLES = 5.9
 """Of the plasmon's energy, below which its multiples do so where a specimen is thick."""
 _PLASMONS = (5.0, 45.0)
 """eV between which the plasmons of all elements are."""
