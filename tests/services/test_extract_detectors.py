@@ -306,6 +306,7 @@ class TestDectris:
         detector = {
             "count_time": 0.001, "detector_distance": 0.5, "threshold_energy": 17500.0, "x_pixel_size": 1e-4,
             "beam_center_x": 96.5, "beam_center_y": 95.0, "description": "Dectris ARINA Si",
+            "detector_number": "A-01-0011",
         }  # fmt: skip
         instrument = {"detector": detector, "beam": {"incident_energy": 200000.0}}
         found = read("Arina", {"entry": {"instrument": instrument}})
@@ -313,9 +314,10 @@ class TestDectris:
             "Exposure Time": Quantity(0.001, "s"), "Detector Distance": Quantity(500, "mm"),
             "Threshold Energy": Quantity(17.5, "keV"), "Detector Pixel Size": Quantity(100, "µm"),
             "Acceleration Voltage": Quantity(200, "kV"), "Beam Center": Quantity("96.5, 95.0"),
-            "Detector": Quantity("Dectris ARINA Si"),
+            "Detector": Quantity("Dectris ARINA Si"), "Detector Serial Number": Quantity("A-01-0011"),
         }  # fmt: skip
         assert {name: found.meta.get(name) for name in expected} == expected
+        assert "Serial Number" not in found.meta, "that is the microscope's"
 
 
 class TestNoCalibrationIsMadeUp:

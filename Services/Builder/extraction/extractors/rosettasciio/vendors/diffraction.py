@@ -95,7 +95,7 @@ DECTRIS = tuple(
         ("detector.x_pixel_size", "Detector Pixel Size", "m"),
         ("detector.threshold_energy", "Threshold Energy", "eV"),
         ("detector.description", "Detector", None),
-        ("detector.detector_number", "Serial Number", None),
+        ("detector.detector_number", "Detector Serial Number", None),
         ("detector.bit_depth_readout", "Bit Depth", None),
         ("detector.detectorSpecific.software_version", "Software", None),
     )
