@@ -5,6 +5,8 @@ The one place that knows the driver's options; set-up, tools and services all co
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Generator, Sequence
 from contextlib import suppress
 from functools import cache
@@ -15,11 +17,26 @@ from typing import Any
 from NexusCore.errors import DatabaseUnusable
 from NexusCore.settings import DatabaseURL
 
+_loading = threading.Lock()
+
 
 # Cached, since imports fail when finalizers log the last records of a process.
 @cache
 def _connector() -> Any:
-    return import_module("mysql.connector")
+    connector = import_module("mysql.connector")
+    with _loading, suppress(ImportError):  # there may be no extension
+        _initialize(import_module("_mysql_connector"))
+    return connector
+
+
+def _initialize(extension: Any) -> None:
+    """Have the client library initialize itself, by a connection that fails at once.
+
+    It does so at its first connection, and does not lock: a second thread that connects meanwhile gets no handle, which
+    the extension does not check. The process then ends by SIGSEGV.
+    """
+    with suppress(extension.MySQLError):
+        extension.MySQL().connect(unix_socket=os.devnull)
 
 
 @cache

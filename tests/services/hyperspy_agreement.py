@@ -86,8 +86,6 @@ REASONS: Mapping[tuple[str, str], str] = {
     **{
         (name, "date"): SAVED
         for name in (
-            "bruker/16x16_12bit_packed_8bit.bcf",
-            "bruker/Hitachi_TM3030Plus.bcf",
             "tif_hamamatsu/test_hamamatsu_streak_SCAN.tif",
             "tif_tescan/tescan-pfib_dataZeroed.tif",
         )

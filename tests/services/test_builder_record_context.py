@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lxml import etree
@@ -15,7 +16,7 @@ from NexusCore.facility.record_page.content import NO_RESERVATION
 from NexusCore.facility.reservations import BookedSample
 from Services.Builder.extraction.extractors.plausibility import mark_contradictions
 from Services.Builder.extraction.extractors.profile import DISTRUSTED, profile
-from Services.Builder.model import Quantity, Sample
+from Services.Builder.model import Extraction, Quantity, Sample
 from Services.Builder.record.names import LONGEST_FILE_NAME, as_text
 from Services.Builder.record.sample_matching import sample_of
 from tests.services.builder_facility import Stage
@@ -51,12 +52,12 @@ class TestReasons:
     def test_of_what_all_share_in_the_setup(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
         doubtful = Quantity(1.5, "nA", warning=True, reason="It was never calibrated.")
         extract_all = stage.readers.extract_all
-        monkeypatch.setattr(
-            stage.readers,
-            "extract_all",
-            lambda *given: (replace(one, meta={"Beam Current": doubtful, "Mode": Quantity("x", warning=True)})
-                            for one in extract_all(*given)),
-        )  # fmt: skip
+
+        def with_doubts(*given: Any, **options: Any) -> Iterator[Extraction]:
+            for one in extract_all(*given, **options):
+                yield replace(one, meta={"Beam Current": doubtful, "Mode": Quantity("x", warning=True)})
+
+        monkeypatch.setattr(stage.readers, "extract_all", with_doubts)
         record = built(stage, stage.session("a.dm3", "b.dm3"))
         setup = {one.get("name"): one.text for one in record.findall(".//nx:setup/nx:param", NX)}
         assert setup["Warning (Beam Current)"] == "It was never calibrated."

@@ -7,10 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.processes import PROJECT, rows
 from tests.tools.programs import run
 
 SECONDS = 300
+"""Seconds for one demonstration, on a busy machine; a test makes up to three."""
 
 
 def demo(home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -20,6 +23,7 @@ def demo(home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.timeout(3 * SECONDS)
 class TestTheDemonstration:
     """001-02..05: the whole way of a record, as often as one likes, and never on a facility's own sessions."""
 

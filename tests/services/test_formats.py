@@ -34,13 +34,11 @@ UNITLESS = {
     "quanta_image_32bit.tif": "exported without the microscope's tags",
     "Quad_1_Frame_CounterDepth_12_Rows_256.mib": "the detector does not know the camera length",
     "simple_signal.nxs": "its axes are written without units",
-    "Titan_STEM_stack_dataZeroed.dm3": "a stack put together afterwards, without a scale",
-    "test_00_master.h5": "the detector does not know the microscope's scan",
+    "test_tvips_2233_000.tvips": "its header has the size of the camera's pixels only",
 }
 """Readable files whose axes have no units in the file, and why."""
 
 NO_CONDITIONS = {
-    "1-50amu-2cycles.sbc": "masses and times only",
     "1D_test-1.dm4": "typed in, not acquired",
     "2D_test-23.dm4": "typed in, not acquired",
     "4d_stem.hspy": "an array saved without any metadata",

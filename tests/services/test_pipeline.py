@@ -149,6 +149,7 @@ class TestRealFiles:
         """What is in the files goes into the record; the database gets a line about it, as in the other tests."""
         return configured(sqlite_url, tmp_path)
 
+    @pytest.mark.timeout(600)
     def test_each_becomes_a_dataset(self, facility: Facility) -> None:
         if not DATA.is_dir():
             pytest.skip(f"no real instrument files in {DATA}")

@@ -10,16 +10,26 @@ GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "Microscope": (
             "Instrument", "Model", "Serial Number", "Acceleration Voltage", "Landing Energy", "Electron Source", "Gun",
-            "Gun Lens", "Extraction Voltage", "Emission Current", "Beam Current", "Beam Diameter", "Spot Size",
+            "Gun Lens", "Filament Current", "Extraction Voltage", "High Tension Offset", "Emission Current",
+            "Beam Current", "Beam Diameter", "Spot Size", "Illumination Intensity", "Electron Dose",
             "Operation Mode", "Illumination Mode", "Imaging Mode", "Lens Mode", "Acquisition Mode", "Magnification",
-            "Camera Length", "Convergence Angle", "Defocus", "Spherical Aberration", "Working Distance", "Vacuum Mode",
-            "Chamber Gas", "Chamber Pressure", "Ion Mode", "Ion Species", "Laser Wavelength",
+            "Camera Length", "Convergence Angle", "Precession Angle", "Precession Frequency", "Defocus",
+            "Spherical Aberration", "Working Distance", "Image Shift X", "Image Shift Y", "Tilt Correction",
+            "Vacuum Mode", "Column Pressure", "Chamber Gas", "Chamber Pressure", "Ion Mode", "Ion Species",
+            "Laser Wavelength", "Excitation Wavelength", "Filter", "Filter Transmission", "Optical Density", "Pinhole",
+            "Polarization", "Polarization Angle",
         ),
         "Detector": (
             "Detector", "Collection Angle", "Collection Angle Inner", "Collection Angle Outer", "Exposure Time",
-            "Integration Time", "Dwell Time", "Frame Time", "Frames", "Lines", "Live Time", "Real Time", "Dead Time",
-            "Binning", "Scan Rotation", "Screen Current", "Photomultiplier Voltage", "Sensor Bias", "Solid Angle",
-            "Energy Resolution", "Grating Density", "Entrance Slit Width", "Bandpass", "Central Wavelength",
+            "Integration Time", "Dwell Time", "Frame Time", "Frame Rate", "Frame Interval", "Frames", "Line Time",
+            "Flyback Time", "Line Averages", "Lines", "Live Time", "Real Time", "Dead Time", "Time Constant",
+            "Count Rate", "Trigger Rate", "Readout Mode", "Readout Rate", "Binning", "Scan Rotation", "Screen Current",
+            "Photomultiplier Voltage", "Collector Voltage", "Sensor Bias", "Brightness", "Contrast", "Noise Reduction",
+            "Threshold Energy", "MCP Gain", "Streak Mode", "Gate Mode", "Time Resolution", "Solid Angle",
+            "Take-off Angle", "Energy Resolution", "Energy Loss", "Prism Offset", "Slit Width", "Grating",
+            "Grating Density", "Blaze Wavelength", "Entrance Slit Width", "Exit Slit Width", "Bandpass",
+            "Central Wavelength", "Emission Wavelength", "Analyzer Angle", "Channels", "Beam Center",
+            "Acquisition Setup",
         ),
         "Stage": (
             "Stage X", "Stage Y", "Stage Z", "Stage Alpha", "Stage Beta", "Stage Tilt", "Stage Rotation", "Tilt Angle",
@@ -27,7 +37,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "Signal": (
             "Data Type", "Signal Name", "Signals", "Bit Depth", "Horizontal Field Width", "Vertical Field Width",
-            "Dispersion", "Energy Shift",
+            "Z Step", "Dispersion", "Energy Shift", "X-ray Line", "Processing", "Computed Zero-Loss Position",
+            "Computed t/λ",
         ),
         "File": (
             "Creation Time", "Acquisition Date", "Operator", "Comment", "Software", "Extractor", "File Size", "SHA-256",

@@ -6,6 +6,7 @@ files need is left to those: `sparse`, with numba, for the spectra of Velox, tak
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import stat
@@ -61,7 +62,7 @@ def preload(function: str, everything: bool = False, cache: Path | None = None) 
         for name in ALWAYS:
             import_module(name)
     if everything:
-        _share_units(cache)
+        share_units(cache)
         _import_dask()
         for name in (*LIBRARIES, *(f"rsciio.{reader}._api" for reader in READERS)):
             with suppress(ImportError):
@@ -137,14 +138,14 @@ def _not_found(*names: str) -> Iterator[None]:
             del sys.modules[name]
 
 
-def _share_units(cache: Path | None) -> None:
+def share_units(cache: Path | None) -> None:
     """Make one registry of units, from a cache of its definitions, for RosettaSciIO, HyperSpy and us."""
     try:
         import pint
     except ImportError:
         return
     made: Any = pint.UnitRegistry
-    registry = made(cache_folder=None if cache is None else str(cache / _UNITS))
+    registry = _registry(made, None if cache is None else cache / _UNITS / _installation(pint.__file__))
     pint.set_application_registry(registry)  # type: ignore[no-untyped-call] # pint leaves it untyped
     pint.UnitRegistry = partial(_same, registry, made)  # type: ignore[misc,assignment]
     try:
@@ -153,6 +154,25 @@ def _share_units(cache: Path | None) -> None:
         pass
     finally:
         pint.UnitRegistry = made  # type: ignore[misc]
+
+
+def _installation(file: str) -> str:
+    """Return a name for the folder that a package is installed in.
+
+    pint finds what it has cached by the content of its own files, but keeps their paths in it: they are those of
+    another installation, perhaps one that is gone.
+    """
+    return hashlib.sha256(os.fsencode(os.path.abspath(file))).hexdigest()[:16]  # noqa: PTH100 - links stay links
+
+
+def _registry(made: Any, folder: Path | None) -> Any:
+    """Make a registry from what is cached, or without that where it is damaged or finds no room."""
+    if folder is not None:
+        try:
+            return made(cache_folder=str(folder))
+        except Exception:  # noqa: BLE001 - what a damaged pickle raises, or what it was made into
+            shutil.rmtree(folder, ignore_errors=True)
+    return made(cache_folder=None)
 
 
 def _same(registry: Any, made: Any, *arguments: Any, **options: Any) -> Any:
