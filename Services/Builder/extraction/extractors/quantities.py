@@ -262,17 +262,14 @@ def factor(unit: str, wanted: str) -> float | None:
     """Return what a value in `unit` is multiplied by to be in `wanted`; None where they do not measure the same."""
     if dimension(unit) and dimension(unit) == dimension(wanted):
         return _SIZES[unit] / _SIZES[wanted]
-    from pint import UnitRegistry  # imported late: it takes as long as reading a hundred files
+    # imported late: it takes as long as reading a hundred files
+    from pint import get_application_registry
 
     try:
-        return float(_registry(UnitRegistry).convert(1.0, unit, wanted))
+        # pint leaves it untyped
+        return float(get_application_registry().convert(1.0, unit, wanted))  # type: ignore[no-untyped-call]
     except Exception:  # noqa: BLE001 - pint raises errors of many kinds for an unknown unit
         return None
-
-
-@cache
-def _registry(kind: Any) -> Any:
-    return kind()
 
 
 def quantity(name: str, value: Any, unit: str | None = None) -> Quantity | None:

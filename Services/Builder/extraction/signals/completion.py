@@ -18,7 +18,7 @@ would cost the file; here, the reader's own axes are kept, with a message.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,7 +113,8 @@ def _metadata(dictionary: Mapping[str, Any]) -> dict[str, Any]:
     if not mapping:
         return metadata
     tree = hyperspy().utils.DictionaryTreeBrowser
-    original, translated = tree(dict(dictionary.get("original_metadata") or {})), tree()
+    original = tree(_asked_for(dictionary.get("original_metadata") or {}, _branches(mapping)))
+    translated = tree()
     for path, target in mapping.items():
         try:
             if not target or path not in original:
@@ -126,6 +127,36 @@ def _metadata(dictionary: Mapping[str, Any]) -> dict[str, Any]:
         except Exception as error:  # noqa: BLE001 - a foreign conversion of one entry; it is recorded, the entry kept
             _log.warning("the entry %s could not be converted: %s", path, one_line(error))
     return _merged(metadata, _plain(translated.as_dictionary()))
+
+
+def _branches(paths: Iterable[str]) -> dict[str, Any]:
+    """Return the tree that some paths are of: their parts as keys, None at the end of each."""
+    branches: dict[str, Any] = {}
+    for path in paths:
+        *above, last = str(path).split(".")
+        branch = branches
+        for part in above:
+            branch = branch.setdefault(part, {})
+            if branch is None:  # all of it is asked for
+                break
+        else:
+            branch[last] = None
+    return branches
+
+
+def _asked_for(given: Mapping[Any, Any], branches: Mapping[str, Any]) -> dict[Any, Any]:
+    """Return what a mapping can ask for, in a copy: HyperSpy makes an attribute of each entry that its tree is given.
+
+    An entry whose name is no plain word is kept: HyperSpy calls it something else.
+    """
+    kept = {}
+    for key, value in given.items():
+        plain = isinstance(key, str) and key.isascii() and key.isidentifier()
+        if plain and key not in branches:
+            continue
+        branch = branches[key] if plain else None
+        kept[key] = value if branch is None or type(value) is not dict else _asked_for(value, branch)
+    return kept
 
 
 def _merged(given: dict[str, Any], further: Mapping[str, Any]) -> dict[str, Any]:

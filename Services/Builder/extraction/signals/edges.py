@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from Services.Builder.extraction.signals.libraries import exspy
@@ -121,16 +122,8 @@ def _jumps(energies: Values, intensities: Values) -> list[float]:
     """Return the energies at which a spectrum leaves its power law upwards, the clearest ones first."""
     if energies.size < 60 or not np.isfinite(intensities).all():
         return []
-    step = float(energies[1] - energies[0])
-    rises = np.zeros(energies.size)
     lowest = _lowest(energies, intensities)
-    for at in range(energies.size):
-        energy = float(energies[at])
-        wide = max(8, round(max(0.04 * energy, 12.0) / step))
-        before, after = slice(at - 2 * wide, at - 1), slice(at + 1, at + 1 + wide)
-        if energy < lowest or at < 2 * wide or at + wide >= energies.size:
-            continue
-        rises[at] = _rise(energies, intensities, before, after)
+    rises = _rises(energies, intensities, lowest)
     found: list[float] = []
     while len(found) < _MOST_JUMPS and rises.max() > 0:
         at = int(np.argmax(rises))
@@ -153,23 +146,43 @@ def _lowest(energies: Values, intensities: Values) -> float:
     return max(LOWEST, _MULTIPLES * float(energies[losses[at]])) if inside else LOWEST
 
 
-def _rise(energies: Values, intensities: Values, before: slice, after: slice) -> float:
-    """Return by how much of the background the spectrum is above its power law, 0 where that is not sure."""
-    known = intensities[before]
-    if known.min() <= 0:
-        return 0.0
-    places, levels = np.log(energies[before]), np.log(known)
-    slope, level = np.polyfit(places, levels, 1)
-    if slope > 0.5:  # no background rises
-        return 0.0
-    expected = np.exp(level + slope * np.log(energies[after]))
-    spread = float(np.std(levels - (level + slope * places)))
-    relative = intensities[after] / expected - 1
+def _rises(energies: Values, intensities: Values, lowest: float) -> Values:
+    """Return, of each channel from `lowest` on, the share of the background by which the spectrum exceeds its power law.
+
+    It is 0 where that is not sure. Channels that look equally far are taken together: one by one, a spectrum takes half a second.
+    """
+    step = float(energies[1] - energies[0])
+    wide = np.maximum(8, np.round(np.maximum(0.04 * energies, 12.0) / step)).astype(int)
+    channels = np.arange(energies.size)
+    looked_at = (energies >= lowest) & (channels >= 2 * wide) & (channels + wide < energies.size)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        known = (np.log(energies), np.log(intensities))
+    rises = np.zeros(energies.size)
+    for reach in np.unique(wide[looked_at]):
+        at = channels[looked_at & (wide == reach)]
+        # a power law has no values of zero or below
+        at = at[sliding_window_view(intensities, 2 * reach - 1)[at - 2 * reach].min(axis=1) > 0]
+        if at.size:
+            rises[at] = _rises_of(at, int(reach), energies, intensities, known)
+    return rises
+
+
+def _rises_of(at: Values, wide: int, energies: Values, intensities: Values, known: tuple[Values, Values]) -> Values:
+    """Return `_rises` of some channels; `known` are the logarithms of energies and intensities."""
+    places, levels = (sliding_window_view(of, 2 * wide - 1)[at - 2 * wide] for of in known)
+    centre, height = places.mean(axis=1, keepdims=True), levels.mean(axis=1, keepdims=True)
+    places, levels = places - centre, levels - height
+    variance = np.mean(places**2, axis=1, keepdims=True)
+    slope = np.mean(places * levels, axis=1, keepdims=True) / variance
+    spread = np.std(levels - slope * places, axis=1)
+    beyond = sliding_window_view(known[0], wide)[at + 1] - centre
+    relative = sliding_window_view(intensities, wide)[at + 1] / np.exp(height + slope * beyond) - 1
     # of a line through n values, as predicted for a place beyond them; and of the mean of the values there
-    beyond = float(np.mean(np.log(energies[after]))) - float(places.mean())
-    variance = 1 / places.size + beyond**2 / (places.size * float(places.var())) + 1 / relative.size
-    rise = float(relative.mean())
-    return rise if rise > max(_RISE, _SIGNIFICANCE * spread * float(np.sqrt(variance))) else 0.0
+    count = places.shape[1]
+    doubt = 1 / count + beyond.mean(axis=1) ** 2 / (count * variance[:, 0]) + 1 / wide
+    rise: Values = relative.mean(axis=1)
+    sure = rise > np.maximum(_RISE, _SIGNIFICANCE * spread * np.sqrt(doubt))
+    return np.where(sure & (slope[:, 0] <= 0.5), rise, 0.0)  # no background rises
 
 
 def _onset(energies: Values, intensities: Values, at: int) -> float:
