@@ -15,7 +15,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from Services.Builder.extraction import preloaded
@@ -68,7 +70,8 @@ def preload(function: str, everything: bool = False, cache: Path | None = None) 
         for name in (*LIBRARIES, *(f"rsciio.{reader}._api" for reader in READERS)):
             with suppress(Exception):
                 import_module(name)
-        with suppress(Exception), _not_found("numba"):  # half a second, for functions that nothing here calls
+        # half a second, for functions that nothing here calls; and as long for formulas that hardly anything asks for
+        with suppress(Exception), _not_found("numba"), _imported_when_used("sympy"), _without_statistics():
             preloaded.preload()
         with suppress(Exception):
             _draw_spectrum()
@@ -137,6 +140,60 @@ def _not_found(*names: str) -> Iterator[None]:
     finally:
         for name in hidden:
             del sys.modules[name]
+
+
+class _StandIn(ModuleType):
+    """A module that imports the one of its name when something in it is asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return getattr(import_module(self.__name__), name)
+
+
+@contextmanager
+def _imported_when_used(name: str) -> Iterator[None]:
+    """Give those that import a module within the block a stand-in of it, which they keep."""
+    if name in sys.modules or find_spec(name) is None:
+        yield
+        return
+    sys.modules[name] = stand_in = _StandIn(name)
+    try:
+        yield
+    finally:
+        if sys.modules.get(name) is stand_in:
+            del sys.modules[name]
+
+
+@contextmanager
+def _without_statistics() -> Iterator[None]:
+    """Import scipy.signal without scipy.stats, of which it needs one function, for peaks that nothing here looks for.
+
+    That function imports it when it is called.
+    """
+    name = "scipy.stats"
+    if name in sys.modules or "scipy.signal" in sys.modules or find_spec("scipy") is None:
+        yield
+        return
+    stand_in = ModuleType(name)
+    vars(stand_in)["scoreatpercentile"] = _scoreatpercentile
+    sys.modules[name] = stand_in
+    try:
+        import_module("scipy.signal")
+    except ImportError:  # another version needs more of it
+        for module in [key for key in sys.modules if key.startswith("scipy.signal")]:
+            del sys.modules[module]
+    finally:
+        del sys.modules[name]
+        if vars(sys.modules["scipy"]).get("stats") is stand_in:
+            del vars(sys.modules["scipy"])["stats"]
+    yield
+
+
+def _scoreatpercentile(*arguments: Any, **options: Any) -> Any:
+    return import_module("scipy.stats").scoreatpercentile(*arguments, **options)
 
 
 def share_units(cache: Path | None) -> None:

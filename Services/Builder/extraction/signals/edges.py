@@ -147,9 +147,10 @@ def _lowest(energies: Values, intensities: Values) -> float:
 
 
 def _rises(energies: Values, intensities: Values, lowest: float) -> Values:
-    """Return, of each channel from `lowest` on, the share of the background by which the spectrum exceeds its power law.
+    """Return, of each channel from `lowest` on, by what share of it the spectrum exceeds its background's power law.
 
-    It is 0 where that is not sure. Channels that look equally far are taken together: one by one, a spectrum takes half a second.
+    It is 0 where that is not sure. Channels that look equally far are taken together: one by one, a spectrum takes half
+    a second.
     """
     step = float(energies[1] - energies[0])
     wide = np.maximum(8, np.round(np.maximum(0.04 * energies, 12.0) / step)).astype(int)
