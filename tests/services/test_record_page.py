@@ -19,7 +19,7 @@ from lxml import html
 
 from NexusCore.facility.record_page import page_of
 from NexusCore.facility.record_page.content import NotARecord, read_record, reason_name, session_sentence, size_text
-from NexusCore.facility.record_page.groups import grouped
+from NexusCore.facility.record_page.groups import GROUPS, grouped
 from NexusCore.facility.record_page.links import file_link, location_bytes, location_link, location_text, web_link
 from NexusCore.facility.record_page.render import MANY_DATASETS, length_text, record_page
 from Services.Builder.extraction.extractors.quantities import KNOWN
@@ -156,6 +156,10 @@ class TestWhatItShows:
 
     def test_every_known_quantity_has_a_heading(self) -> None:
         assert dict(grouped(Value(name) for name in KNOWN)).get("Other", ()) == ()
+
+    def test_no_quantity_has_two_headings(self) -> None:
+        names = [name for heading in GROUPS.values() for name in heading]
+        assert sorted(names) == sorted(set(names))
 
     def test_many_datasets_are_all_there(self) -> None:
         datasets = tuple(replace(OVERVIEW, name=f"{number}.dm4") for number in range(MANY_DATASETS))

@@ -21,14 +21,14 @@ GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "Detector": (
             "Detector", "Collection Angle", "Collection Angle Inner", "Collection Angle Outer", "Exposure Time",
-            "Integration Time", "Dwell Time", "Frame Time", "Frame Rate", "Frame Interval", "Frames", "Line Time",
+            "Integration Time", "Dwell Time", "Frame Time", "Frame Rate", "Frames", "Line Time",
             "Flyback Time", "Line Averages", "Lines", "Live Time", "Real Time", "Dead Time", "Time Constant",
             "Count Rate", "Trigger Rate", "Readout Mode", "Readout Rate", "Binning", "Scan Rotation", "Screen Current",
             "Photomultiplier Voltage", "Collector Voltage", "Sensor Bias", "Brightness", "Contrast", "Noise Reduction",
             "Threshold Energy", "MCP Gain", "Streak Mode", "Gate Mode", "Time Resolution", "Solid Angle",
             "Take-off Angle", "Energy Resolution", "Energy Loss", "Prism Offset", "Slit Width", "Grating",
             "Grating Density", "Blaze Wavelength", "Entrance Slit Width", "Exit Slit Width", "Bandpass",
-            "Central Wavelength", "Emission Wavelength", "Analyzer Angle", "Channels", "Beam Center",
+            "Central Wavelength", "Emission Wavelength", "Analyzer Angle", "Beam Center",
             "Acquisition Setup",
         ),
         "Stage": (
@@ -37,9 +37,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "Signal": (
             "Data Type", "Signal Name", "Signals", "Bit Depth", "Horizontal Field Width", "Vertical Field Width",
-            "Z Step", "Dispersion", "Energy Shift", "Computed Zero-Loss Position", "Computed t/λ", "Channels", "Z Step",
-            "Frame Interval", "X-ray Line", "Processing", "Computed Zero-Loss Position",
-            "Computed t/λ",
+            "Channels", "Z Step", "Frame Interval", "Dispersion", "Energy Shift", "X-ray Line", "Processing",
+            "Computed Zero-Loss Position", "Computed t/λ",
         ),
         "File": (
             "Creation Time", "Acquisition Date", "Operator", "Comment", "Software", "Extractor", "File Size", "SHA-256",
