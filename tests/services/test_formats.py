@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -66,7 +68,17 @@ def folders(tmp_path_factory) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def yields(folders) -> dict[str, Yield]:
+def in_utc() -> Iterator[None]:
+    """A machine in UTC: most files have a time without a zone, which is then taken for the machine's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "UTC")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.fixture(scope="module")
+def yields(folders, in_utc) -> dict[str, Yield]:
     return {str(one.extraction.path): one for one in survey(folders)}
 
 

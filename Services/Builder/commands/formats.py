@@ -42,7 +42,11 @@ Made by `python -m Services.Builder.commands.formats` from instruments' own file
 reads more than that: the second table lists the known formats without a file.
 
 *Conditions* counts the quantities about microscope and measurement that the files held, without those that follow from
-the axes; the last section names them. *Time* is the share of files that hold their time of acquisition.
+the axes; the last section names them. *Time* is the share of files that hold their time of acquisition;
+file by file it is shown in UTC, as on a machine whose zone that is.
+
+![The previews of these files](formats/sheet.png)
+![The previews of these files, continued](formats/sheet-2.png)
 """
 
 
@@ -110,6 +114,7 @@ def report(yields: Iterable[Yield]) -> str:
         [
             _HEAD,
             *_formats_read(formats),
+            *_files_read(formats),
             *_formats_without_file(formats),
             *_unreadable_files(unread),
             *_quantities(formats),
@@ -135,6 +140,24 @@ def _formats_read(formats: Mapping[str, Sequence[Yield]]) -> Iterator[str]:
             _share([file.extraction.acquired is not None for file in yields]),
             _share([file.extraction.preview is not None for file in yields]),
         )
+    yield ""
+
+
+def _files_read(formats: Mapping[str, Sequence[Yield]]) -> Iterator[str]:
+    yield "## File by file\n"
+    yield from _row("File", "Kind", "Shape", "Time", "Conditions", "Previews")
+    for yields in formats.values():
+        for file in yields:
+            extraction = file.extraction
+            shape = extraction.meta.get("Data Shape")
+            yield _cells(
+                f"`{extraction.path.name}`",
+                f"{extraction.dataset_type}/{extraction.data_type}",
+                str(shape.value) if shape else _NONE,
+                f"{extraction.acquired.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if extraction.acquired else _NONE,
+                str(len(file.conditions)),
+                str((extraction.preview is not None) + len(extraction.further_previews)),
+            )
     yield ""
 
 
