@@ -91,6 +91,6 @@ def _asks(arguments: Namespace) -> bool:
 
 
 def _confirm(question: str, screen: Screen) -> None:
-    """Ask whether to go on; raise `NotConfirmed` if nobody says yes."""
+    """Ask whether to go on; raise `NotConfirmed` if the answer is not yes."""
     if not screen.confirm(question):
         raise NotConfirmed(question=question)

@@ -93,7 +93,7 @@ class TestHamamatsu:
         }
         found = read("TIFF", tags)
         assert (found.format, values(found, STREAK)) == ("Hamamatsu streak TIFF", STREAK)
-        assert "Operator" not in found.meta, "a copyright is nobody who worked there"
+        assert "Operator" not in found.meta, "a copyright is not a person who worked there"
 
     def test_a_range_without_a_unit_is_a_number(self) -> None:
         found = read("Hamamatsu", {"Comment": {"Streak camera": {"Time Range": "4"}}})

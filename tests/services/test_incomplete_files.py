@@ -34,7 +34,7 @@ def closed() -> Iterator[None]:
     gc.collect()
 
 
-def told(found: Extraction) -> list[str]:
+def sentences_of(found: Extraction) -> list[str]:
     """Return the sentences, having looked whether the marks are there where they are."""
     sentences = [warning for warning in found.warnings if warning.endswith("it is incomplete.")]
     assert found.incomplete == bool(sentences)
@@ -91,7 +91,7 @@ class TestTheSentence:
 
 @real
 class TestWholeFiles:
-    """Of a file that has all it announces, nothing is said."""
+    """A file that has all it announces gets no such sentence."""
 
     SHORT: ClassVar = {
         "Titan_TEM_8_emi_list_eds_SI2_dataZeroed.emi",
@@ -135,36 +135,36 @@ class TestCutOff:
     )
     def test_it_says_so(self, tmp_path: Path, name: str, keep: int, companions: tuple[str, ...], sentence: str) -> None:
         found = extract(cut(name, tmp_path, keep, *companions), tmp_path / "p.png", None)
-        (said,) = told(found)
-        assert sentence in said
+        (warning,) = sentences_of(found)
+        assert sentence in warning
 
     def test_a_series_file_that_is_missing(self, tmp_path: Path) -> None:
         emi = "tia_rsciio/16x16_STEM_BF_DF_acquire"
         path = cut(f"{emi}.emi", tmp_path, 10_000_000, "16x16_STEM_BF_DF_acquire_1.ser")
         found = extract(path, None, None, [tmp_path / "16x16_STEM_BF_DF_acquire_1.ser"])
-        assert told(found) == ["The file announces 2 data files (.ser), of which 1 is there: it is incomplete."]
+        assert sentences_of(found) == ["The file announces 2 data files (.ser), of which 1 is there: it is incomplete."]
         assert found.dataset_type == "Image", "what is there is read"
 
     def test_a_series_that_was_stopped(self) -> None:
-        (said,) = told(extract(DATA / "tia_rsciio/X_-_Au_NP_EELS_2.ser", None, None))
-        assert said == "The file announces 2 spectra and holds 1: it is incomplete."
+        (sentence,) = sentences_of(extract(DATA / "tia_rsciio/X_-_Au_NP_EELS_2.ser", None, None))
+        assert sentence == "The file announces 2 spectra and holds 1: it is incomplete."
 
     def test_a_map_that_was_stopped(self, tmp_path: Path) -> None:
         path = cut("renishaw/renishaw_test_map.wdf", tmp_path, 10_000_000)
         with path.open("r+b") as file:
             file.seek(64)
             file.write(struct.pack("<Q", 12))
-        (said,) = told(extract(path, None, None))
-        assert said == "The file announces 12 spectra and holds 9: it is incomplete."
+        (sentence,) = sentences_of(extract(path, None, None))
+        assert sentence == "The file announces 12 spectra and holds 9: it is incomplete."
 
     def test_a_master_without_its_data(self, tmp_path: Path) -> None:
         path = cut("arina/test_00_master.h5", tmp_path, 10_000_000)
-        (said,) = told(extract(path, None, None))
-        assert said == "The file announces 1 data file, of which 0 are there: it is incomplete."
+        (sentence,) = sentences_of(extract(path, None, None))
+        assert sentence == "The file announces 1 data file, of which 0 are there: it is incomplete."
 
     def test_a_project_without_its_views(self) -> None:
-        (said,) = told(extract(DATA / "jeol/rawdata.ASW", None, None))
-        assert said == "The file announces 7 files, of which 0 are there: it is incomplete."
+        (sentence,) = sentences_of(extract(DATA / "jeol/rawdata.ASW", None, None))
+        assert sentence == "The file announces 7 files, of which 0 are there: it is incomplete."
 
     def test_a_project_of_which_some_views_are_there(self, tmp_path: Path) -> None:
         path = cut("jeol/rawdata.ASW", tmp_path, 10_000_000)
@@ -173,15 +173,15 @@ class TestCutOff:
         for name in ("View000_0000000.img", "View000_0000001.map"):
             shutil.copy(DATA / "jeol" / name, folder / name)
         found = extract(path, None, None)
-        assert told(found) == ["The file announces 7 files, of which 2 are there: it is incomplete."]
+        assert sentences_of(found) == ["The file announces 7 files, of which 2 are there: it is incomplete."]
         assert (found.dataset_type, found.meta["Signals"].value) == ("Image", 2)
 
     def test_a_raw_file_that_is_cut_off(self, tmp_path: Path) -> None:
         name = "test_ripple_sdim-2_ndim-1_uint16_meta"
         path = cut(f"ripple/{name}.rpl", tmp_path, 10_000)
         (tmp_path / f"{name}.raw").write_bytes((DATA / f"ripple/{name}.raw").read_bytes()[:40])
-        (said,) = told(extract(path, None, None, [tmp_path / f"{name}.raw"]))
-        assert said == "The file announces 24 values and holds 20: it is incomplete."
+        (sentence,) = sentences_of(extract(path, None, None, [tmp_path / f"{name}.raw"]))
+        assert sentence == "The file announces 24 values and holds 20: it is incomplete."
 
     def test_a_scan_whose_raw_file_is_short(self, tmp_path: Path) -> None:
         path = cut("empad/map4x4.xml", tmp_path, 1_000_000)
@@ -190,8 +190,8 @@ class TestCutOff:
         named = text.split('raw_file filename="')[1].split('"')[0]
         raw = tmp_path / named
         raw.write_bytes(bytes(130 * 128 * 4 * 10))
-        (said,) = told(extract(path, None, None, [raw]))
-        assert said == "The file announces 16 diffraction patterns and holds 10: it is incomplete."
+        (sentence,) = sentences_of(extract(path, None, None, [raw]))
+        assert sentence == "The file announces 16 diffraction patterns and holds 10: it is incomplete."
 
 
 class TestMadeFiles:
@@ -234,7 +234,7 @@ class TestStoppedScans:
     )
     def test_frames_that_were_never_written(self, tmp_path: Path, written: int, sentences: list[str]) -> None:
         found = extract(self.made(tmp_path / "a.nxs", written), None, None)
-        assert told(found) == sentences
+        assert sentences_of(found) == sentences
         assert found.meta["Data Shape"].value == "8 × 16 × 16"
 
     def test_a_large_stack_of_imagej(self, tmp_path: Path) -> None:

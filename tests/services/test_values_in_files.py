@@ -147,7 +147,7 @@ def reading(name: str) -> Reading | None:
         return None
 
 
-def without_origin(meta: Mapping[str, Quantity], said: Stated) -> dict[str, str]:
+def without_origin(meta: Mapping[str, Quantity], found: Stated) -> dict[str, str]:
     """Return the quantities that are not in the file, with their values."""
     missing = {}
     for name, quantity in meta.items():
@@ -155,7 +155,7 @@ def without_origin(meta: Mapping[str, Quantity], said: Stated) -> dict[str, str]
         if name in DERIVED or name.startswith("Computed"):
             continue
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not (said.has_number(float(value)) if number else said.has_text(str(value))):
+        if not (found.has_number(float(value)) if number else found.has_text(str(value))):
             missing[name] = f"{value} {quantity.unit or ''}".strip()
     return missing
 
@@ -173,11 +173,11 @@ def test_each_value_stands_in_the_file(name: str) -> None:
 
 
 def test_an_invented_value_would_be_seen() -> None:
-    said = Stated(("nion ultrastem", "sto on si"), (mantissa(200_000.0), mantissa(12.5)))
+    found = Stated(("nion ultrastem", "sto on si"), (mantissa(200_000.0), mantissa(12.5)))
     meta = {
         "Acceleration Voltage": Quantity(200, "kV"),
         "Instrument": Quantity("Nion UltraSTEM"),
         "Exposure Time": Quantity(0.1, "s"),
         "Operator": Quantity("Ada"),
     }
-    assert without_origin(meta, said) == {"Exposure Time": "0.1 s", "Operator": "Ada"}
+    assert without_origin(meta, found) == {"Exposure Time": "0.1 s", "Operator": "Ada"}

@@ -87,7 +87,7 @@ def cache_folder(inherited: Mapping[str, str]) -> Path:
 def use_cache_folder(cache: Path) -> Path | None:
     """Make the folder and let numba compile into it; return None where it cannot be used.
 
-    What is in it is run by those that load it: it must be nobody else's.
+    What is in it is run by those that load it: it must belong to this user.
     """
     try:
         for folder in (cache, cache / COMPILED, cache / _UNITS):

@@ -4,7 +4,7 @@ A reader leaves three things to HyperSpy: the order of the axes and which of the
 applied to the signal (``post_process``: DigitalMicrograph's spectrum images have the energy in front), and the
 translation of the vendor's metadata (``mapping``). The signal is made without its type: exspy's types fill in, at once,
 a detector's elevation of 35°, an azimuth and a tilt of 0° and a resolution of 130 eV where the file has none, and
-nobody can tell afterwards that they were not measured.
+no reader of the record could see that they were not measured.
 
 Only the data, the axes, the metadata and the reader's own functions are handed over: the rest of an .hspy file may name
 a module to be imported, and attributes to be set. Signals inside the metadata stay what they are in the file.

@@ -23,7 +23,7 @@ _PROPERTY = re.compile(
 _ALARM = re.compile(r"\nBEGIN:VALARM\r?\n.*?\nEND:VALARM", re.DOTALL)
 _TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T\d{6}Z?)?\s*")
 _OPEN = ("RRULE", "RDATE", "EXRULE", "RECURRENCE-ID", "DURATION")
-"""Properties of events that last until nobody knows when, without reading them as the library does."""
+"""Properties of events that may have no end, without reading them as the library does."""
 
 
 def within(text: str, start: datetime, end: datetime) -> str:

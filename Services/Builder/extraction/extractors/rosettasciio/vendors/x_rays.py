@@ -183,7 +183,7 @@ EMSA = (
         for spelled in (key, *(key + suffix for suffix in suffixes))
     ),
 )
-"""ISO 22029: the positions are in millimetres. OWNER is a laboratory's name or a program's, nobody's who took the
+"""ISO 22029: the positions are in millimetres. OWNER names a laboratory or a program, not the person who took the
 spectrum. The last two are EDAX's own."""
 
 
