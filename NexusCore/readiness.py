@@ -1,4 +1,4 @@
-"""Tells whoever started a service that it is ready: systemd, or an init script."""
+"""Reports to systemd, or to an init script, that the service it started is ready."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ DOCTOR = "Doctor"
 
 
 @dataclass(slots=True)
-class _Count:
+class _RowCount:
     """Numbers of odd and of repaired rows."""
 
     odd: int = 0
@@ -46,7 +46,7 @@ class _Count:
 
 def run(arguments: Namespace, screen: Screen) -> int:
     """Check every row, and correct odd rows if asked to; return the exit code."""
-    count = _Count()
+    count = _RowCount()
     databases: dict[object, Database] = {}
     progress = ProgressLine(screen, SYSTEM_CLOCK)
     try:
@@ -78,7 +78,7 @@ def run(arguments: Namespace, screen: Screen) -> int:
 
 
 def _treat(
-    odd_row: OddRow, columns: Columns, database: Database, count: _Count, arguments: Namespace, screen: Screen
+    odd_row: OddRow, columns: Columns, database: Database, count: _RowCount, arguments: Namespace, screen: Screen
 ) -> None:
     """Report what is wrong in a row and how it is, or would be, corrected."""
     count.odd += 1

@@ -32,7 +32,7 @@ _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class NothingToShow(NexusError):
-    """There is no file in the folder {folder}."""
+    """The folder {folder} contains no file."""
 
 
 class SheetNotDrawn(NexusError):

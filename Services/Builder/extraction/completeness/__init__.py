@@ -50,7 +50,7 @@ def shortfall(path: Path) -> tuple[str, ...]:
     """
     from Services.Builder.extraction.extractors.rosettasciio.declared import readers_for
 
-    # what a damaged file makes of a check tells nothing: its reader says what is wrong
+    # a check that fails on a damaged file shows nothing: the reader reports the fault
     with suppress(Exception):
         if path.is_dir():
             return ()
