@@ -16,14 +16,13 @@ from Services.Builder.extraction.jobs import Job
 from Services.Builder.extraction.workers import Workers
 from Services.Builder.finding.files import TimeRange, find_files
 from Services.Builder.model import DATASET_TYPES, Extraction, FoundFile
+from tests.services.instrument_files import DATA, real
 
-PROJECT = Path(__file__).resolve().parents[2]
-DATA = Path(os.environ.get("NEXUSCORE_TEST_DATA") or PROJECT.parent / "shared/data")
 LONG = bool(os.environ.get("NEXUSCORE_TEST_LONG"))
 FILES = 1000 if LONG else 100
 SECONDS_PER_FILE = 60.0
 pytestmark = [
-    pytest.mark.skipif(not DATA.is_dir(), reason=f"no instrument files at {DATA} (set NEXUSCORE_TEST_DATA)"),
+    real,
     pytest.mark.timeout(3000 if LONG else 600),
 ]
 _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import io
 import json
-import os
 from math import exp, factorial
-from pathlib import Path
 from typing import Any
 
 import dask.array as da
@@ -35,24 +32,13 @@ from Services.Builder.preview.labels import add_note
 from Services.Builder.preview.plot_labels import PlotLabel, place_above, place_at_lines
 from Services.Builder.preview.sampling import Mean, means
 from Services.Builder.preview.spectra import FOUND, FOUND_EDGES, FROM_FILE, PlottedSpectrum, annotate, elements_of
+from tests.services.instrument_files import DATA, reads_files, real
 from tests.services.signal_files import axis, saved
 
-PROJECT = Path(__file__).resolve().parents[2]
-DATA = Path(os.environ.get("NEXUSCORE_TEST_DATA") or PROJECT.parent / "shared/data")
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::UserWarning"
-)
-real = pytest.mark.skipif(not DATA.is_dir(), reason=f"no instrument files at {DATA} (set NEXUSCORE_TEST_DATA)")
+pytestmark = [*reads_files, pytest.mark.filterwarnings("ignore::UserWarning")]
 
 KEV = np.arange(2048) * 0.01
 LOSSES = np.arange(-20, 300, 0.1)
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    """Let the readers' open files go while their warnings are still ignored."""
-    yield
-    gc.collect()
 
 
 def xrays(resolution: float = 130.0, seed: int = 1, **areas: float) -> np.ndarray:
