@@ -120,7 +120,11 @@ class TestAMutatedFileGivesADataset:
                 assert sentence.isprintable() and len(sentence) < 400 and "Traceback" not in sentence, (what, sentence)
 
     def test_no_reader_exceeds_its_time_limit(self, results):
+        """A damaged file may send a library into a loop: seldom, and it is given up by its processor time."""
         assert [(what, one.warnings) for what, one in results if "longer than" in " ".join(one.warnings)] == []
+        busy = [(what, one.warnings[-1]) for what, one in results if "processor time" in " ".join(one.warnings)]
+        print(f"{len(busy)} given up by their processor time: {busy}")
+        assert len(busy) <= max(1, FILES // 200)
 
     def test_what_is_read_has_a_preview_or_a_reason(self, results):
         assert [what for what, one in results if not one.preview and not one.warnings] == []
