@@ -92,6 +92,8 @@ class Extraction:
     """It is not final: all but the SHA-256 of its files is there, which is being taken."""
     acquired_doubtful: bool = False
     """The time of acquisition is known to be unreliable, on this instrument or in this file."""
+    elements_matter: bool = False
+    """Its previews name elements, and the file names none: those of the session's samples decide."""
     incomplete: bool = False
     """The file announces more than it holds; one of the warnings says what."""
 

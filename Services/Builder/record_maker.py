@@ -38,6 +38,7 @@ from NexusCore.resources import place_text
 from NexusCore.storage import Database
 from NexusCore.text import counted, one_line
 from Services.Builder.extraction.cache import SessionCache, stamps
+from Services.Builder.extraction.context import ReadingContext, context_of
 from Services.Builder.extraction.extractors.profile import Profile
 from Services.Builder.extraction.jobs import Job
 from Services.Builder.extraction.profiles import profile_of
@@ -45,7 +46,7 @@ from Services.Builder.finding.searching import Searches, SessionFiles
 from Services.Builder.finding.transferred import TransferredFiles
 from Services.Builder.model import Extraction, FoundFile
 from Services.Builder.record.booking_remarks import booking_remarks, known_booking
-from Services.Builder.record.build import Facts, RecordPaths, experiment
+from Services.Builder.record.build import Facts, RecordPaths, experiment, samples_of
 from Services.Builder.record.document import to_xml
 from Services.Builder.record.left_out import left_out, not_read_sentence
 from Services.Builder.record.sheets import draw_sheets
@@ -299,7 +300,8 @@ class RecordMaker:
         files = self._files(session, session_files, settings, not_in_it)
         places.prepare()
         profile = profile_of(self._facility.config, instrument, settings)
-        jobs = [_job(file, places, profile, settings.hash_seconds) for file in _longest_first(files)]
+        context = context_of(samples_of(booking))
+        jobs = [_job(file, places, profile, settings.hash_seconds, context) for file in _longest_first(files)]
         from Services.Builder.grouping.activities import group_files  # with NumPy, while the readers still get ready
 
         activities = group_files(files, settings.sensitivity)
@@ -464,7 +466,7 @@ class RecordMaker:
         return document
 
 
-def _job(file: FoundFile, places: RecordPaths, profile: Profile, hash_seconds: float) -> Job:
+def _job(file: FoundFile, places: RecordPaths, profile: Profile, hash_seconds: float, context: ReadingContext) -> Job:
     preview, metadata = (places.beside(file.path, file.root, suffix) for suffix in (".png", ".json"))
     return Job(
         file.path,
@@ -476,6 +478,7 @@ def _job(file: FoundFile, places: RecordPaths, profile: Profile, hash_seconds: f
         file.root,
         file.identities,
         hash_seconds,
+        context,
     )
 
 

@@ -18,7 +18,7 @@ from Services.Builder.extraction.extractors.plausibility import mark_contradicti
 from Services.Builder.extraction.extractors.profile import DISTRUSTED, profile
 from Services.Builder.model import Extraction, Quantity, Sample
 from Services.Builder.record.names import LONGEST_FILE_NAME, as_text
-from Services.Builder.record.sample_matching import sample_of
+from Services.Builder.sample_matching import sample_of
 from tests.services.builder_facility import Stage
 from tests.services.test_builder_record import NX, book, built, texts
 

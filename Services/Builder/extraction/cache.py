@@ -28,16 +28,18 @@ from NexusCore.delivery.frames import Frame, decode, encode
 from NexusCore.files import Folder, InTheWay, open_file_below, status_below
 from NexusCore.resources import sentence_of
 from Services.Builder.extraction import wire
+from Services.Builder.extraction.context import without_samples
 from Services.Builder.extraction.jobs import Job
 from Services.Builder.finding.folders import is_dataset, size_and_time
 from Services.Builder.model import Extraction
 
 DAY = 86_400 * SECOND
-_READER_PACKAGES = ("rosettasciio",)
+_READER_PACKAGES = ("rosettasciio", "hyperspy", "exspy")
 """Packages whose version decides what a file yields."""
 _OURS = (
     *("extraction/dataset_view.py", "extraction/extract.py", "extraction/fingerprints.py", "finding/folders.py"),
-    *("extraction/extractors", "preview"),
+    *("extraction/completeness", "extraction/context.py", "extraction/extractors", "extraction/signals", "preview"),
+    *("elements.py", "sample_matching.py"),
 )
 
 Stamp = tuple[int, int]
@@ -50,7 +52,7 @@ class CacheEntry:
 
     software: str
     job: bytes
-    """The job: paths, and the corrections that apply to the instrument's files."""
+    """The job: paths, the corrections that apply to the instrument's files, and samples, where these matter."""
     inputs: tuple[Stamp, ...]
     """Of the file and its companions."""
     outputs: tuple[Stamp | None, ...]
@@ -117,7 +119,7 @@ class SessionCache:
     def get(self, job: Job) -> Extraction | None:
         """Return what the file yielded, if that is still valid."""
         entry = self._entries.get(job.path)
-        if entry is None or entry.job != _job_key(job):
+        if entry is None or entry.job != _job_key(job, entry.extraction):
             return None
         unchanged = entry.inputs == stamps(job) and entry.outputs == _outputs(job, entry.extraction)
         return entry.extraction if unchanged else None
@@ -136,7 +138,7 @@ class SessionCache:
         """
         if inputs is None or not extraction.whole or (job.metadata is not None and extraction.metadata_json is None):
             return
-        entry = CacheEntry(self._software, _job_key(job), inputs, _outputs(job, extraction), extraction)
+        entry = CacheEntry(self._software, _job_key(job, extraction), inputs, _outputs(job, extraction), extraction)
         try:
             frame = encode(0, msgspec.msgpack.encode(entry, enc_hook=wire.encode_value))
         except (ValueError, OverflowError, TypeError):
@@ -175,7 +177,10 @@ def stamps(job: Job) -> tuple[Stamp, ...] | None:
     return tuple(stamp for stamp in stamps if stamp is not None) if all(stamps) else None
 
 
-def _job_key(job: Job) -> bytes:
+def _job_key(job: Job, extraction: Extraction) -> bytes:
+    """Return what an extraction was made of, as far as it mattered: the session's samples do for few files."""
+    if not extraction.elements_matter:
+        job = replace(job, context=without_samples(job.context))
     # a file's identity is that of one search: a device's number changes when the machine starts again
     job = replace(job, root=None, identities=(), hash_seconds=0.0)  # an extraction without its hash is not cached
     return msgspec.msgpack.encode(job, enc_hook=wire.encode_value, order="deterministic")

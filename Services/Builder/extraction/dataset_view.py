@@ -41,6 +41,13 @@ class DatasetFiles:
     identities: tuple[Identity | None, ...] = ()
     """Of the file and its companions; empty, or None, where they were not seen or cannot be compared."""
 
+    @property
+    def below_root(self) -> Path:
+        """The file's path below the folder of the file store; its name alone where that is not known."""
+        if self.root is None or not self.path.is_relative_to(self.root):
+            return Path(self.path.name)
+        return self.path.relative_to(self.root)
+
 
 def view_folder(scratch: Path) -> Path:
     """Return where, in the scratch folder of a process, the files of a dataset are shown."""

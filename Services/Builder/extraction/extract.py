@@ -20,6 +20,7 @@ from NexusCore.errors import NexusError
 from NexusCore.files import InTheWay, remove_below, write_below
 from NexusCore.resources import is_disk_full
 from Services.Builder.extraction.completeness import shortfall, tells_shortfall
+from Services.Builder.extraction.context import NO_CONTEXT, ReadingContext
 from Services.Builder.extraction.dataset_view import DatasetFiles, DatasetView
 from Services.Builder.extraction.extractors import Reading, beside, candidates, formats
 from Services.Builder.extraction.extractors.captured_output import capture_output
@@ -34,8 +35,9 @@ from Services.Builder.extraction.fingerprints import fingerprints, missing_diges
 from Services.Builder.extraction.jobs import HASH_SECONDS
 from Services.Builder.extraction.open_guard import restrict_reads
 from Services.Builder.extraction.reader_sandbox import ANYONES, own_scratch, readable
+from Services.Builder.extraction.signals.booked import labelled_quantities
 from Services.Builder.extraction.signals.computed import computable, computed
-from Services.Builder.extraction.signals.conditions import has_maps
+from Services.Builder.extraction.signals.conditions import Conditions, Labelled, conditions_of, has_maps, names_elements
 from Services.Builder.extraction.signals.libraries import exspy
 from Services.Builder.model import Extraction, Identity, Quantity
 from Services.Builder.preview.captions import caption
@@ -97,6 +99,7 @@ def stages(
     identities: Sequence[Identity | None] = (),
     scratch: Path | None = None,
     hash_seconds: float = HASH_SECONDS,
+    context: ReadingContext = NO_CONTEXT,
 ) -> Iterator[Extraction]:
     """Yield the extraction as it grows: first with the metadata, then with the previews, last with large files' hash.
 
@@ -118,7 +121,7 @@ def stages(
         yield _unopened_extraction(files, profile, metadata, records, Unopened(reason=reason(error, path)))
     else:
         with closing(view):
-            yield from _stages(view, preview, metadata, profile, records, hash_seconds)
+            yield from _stages(view, preview, metadata, profile, records, hash_seconds, context)
 
 
 def _unopened_extraction(
@@ -141,6 +144,7 @@ def _stages(
     profile: Profile,
     records: Path | None,
     hash_seconds: float,
+    context: ReadingContext,
 ) -> Iterator[Extraction]:
     path = view.files.path
     with capture_output() as captured, _own_files(view) as elsewhere:
@@ -166,7 +170,7 @@ def _stages(
             extraction = _with_computed(extraction, reading, kind, profile, view)
     if preview is not None and reading is not None and kind.layout != "none":
         with capture_output():
-            extraction = _with_previews(extraction, content, kind, preview, records, view)
+            extraction = _with_previews(extraction, content, kind, preview, records, view, context)
         if not (checked and view.changed()):
             yield extraction
     if not at_once:
@@ -340,24 +344,34 @@ def _with_computed(
 
 
 def _with_previews(
-    extraction: Extraction, content: MetadataContent, kind: Kind, target: Path, records: Path | None, view: DatasetView
+    extraction: Extraction,
+    content: MetadataContent,
+    kind: Kind,
+    target: Path,
+    records: Path | None,
+    view: DatasetView,
+    context: ReadingContext,
 ) -> Extraction:
     """Draw the main signal into `target` and others beside it, the integrated ones first; a text has no signals."""
     reading = content.reading
     assert reading is not None  # noqa: S101 - what could not be read is not drawn
+    booked, labelled = context.elements_of(view.files.below_root, extraction.meta), Labelled()
     for at in preview_order(reading.signals, reading.main)[:MOST_PREVIEWS] or [0]:
         signal = reading.signals[at] if reading.signals else None
         main = signal is reading.main
         single = reading if signal is None else replace(reading, signals=(signal,))
         shown = kind if main else kind_of(single, extraction.path.stem)
         place = target if main else target.with_name(f"{target.stem}.{at + 1}{target.suffix}")
+        known = None if signal is None else replace(conditions_of(reading, signal, booked), labelled=labelled)
+        if known is not None and names_elements(shown) and not known.elements:
+            extraction = replace(extraction, elements_matter=True)
         try:
             from Services.Builder.preview import png
 
             name = extraction.path.stem
             words = caption(reading, signal, name) if signal is not None else ""
             with _own_files(view) as elsewhere:
-                picture = png(single, shown, words)
+                picture = png(single, shown, words, known)
             if elsewhere:  # the data may be in another file until they are drawn
                 raise PermissionError(errno.EACCES, "it is not one of the dataset's own files", elsewhere[0])
             write_below(records or place.parent, place, picture)
@@ -370,12 +384,19 @@ def _with_previews(
             extraction = replace(extraction, preview=target)
         else:
             extraction = replace(extraction, further_previews=(*extraction.further_previews, place))
-        extraction = _with_element_maps(extraction, single, shown, place, records, view)
-    return extraction
+        extraction = _with_element_maps(extraction, single, shown, place, records, view, known)
+    meta = {**extraction.meta, **labelled_quantities(booked, labelled)}
+    return replace(extraction, meta={name: meta[name] for name in sorted(meta)})
 
 
 def _with_element_maps(
-    extraction: Extraction, single: Reading, kind: Kind, beside_it: Path, records: Path | None, view: DatasetView
+    extraction: Extraction,
+    single: Reading,
+    kind: Kind,
+    beside_it: Path,
+    records: Path | None,
+    view: DatasetView,
+    known: Conditions | None,
 ) -> Extraction:
     """Draw the element maps of a spectrum image of X-rays, as a further preview; other signals have none."""
     if not has_maps(kind):
@@ -385,7 +406,7 @@ def _with_element_maps(
         from Services.Builder.preview import element_maps
 
         with _own_files(view) as elsewhere:
-            picture = element_maps.png(single, kind)
+            picture = element_maps.png(single, kind, known)
         if picture is None or elsewhere:  # the preview says what of another file
             return extraction
         write_below(records or place.parent, place, picture)

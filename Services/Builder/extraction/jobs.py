@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from Services.Builder.extraction.context import NO_CONTEXT, ReadingContext
 from Services.Builder.model import ContactSheet, Extraction, Identity
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class Job:
     """Of the file and its companions, as the search saw them; empty where they cannot be compared."""
     hash_seconds: float = HASH_SECONDS
     """Time for the SHA-256 of all files, besides that for reading the file."""
+    context: ReadingContext = NO_CONTEXT
+    """What is known of it besides the file."""
     sheet: ContactSheet | None = None
     """A contact sheet to draw as the preview, in place of reading the file."""
 

@@ -60,6 +60,7 @@ def extract_job(job: Job) -> Iterator[Extraction]:
         identities=job.identities,
         scratch=own_scratch(),
         hash_seconds=job.hash_seconds,
+        context=job.context,
     )
 
 

@@ -16,11 +16,13 @@ from Services.Builder.preview.shown_dimensions import colour_axis, measured_plan
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from Services.Builder.extraction.signals.conditions import Conditions
+
 SIZE = 500
 """Longest side of a preview in pixels."""
 
 
-def png(reading: Reading, kind: Kind, caption: str = "") -> bytes:
+def png(reading: Reading, kind: Kind, caption: str = "", conditions: Conditions | None = None) -> bytes:
     """Return the preview of a reading as PNG; raises when there is nothing to draw.
 
     Parameters
@@ -29,14 +31,16 @@ def png(reading: Reading, kind: Kind, caption: str = "") -> bytes:
         Its main signal is drawn, as what the kind says.
     caption
         What it shows, to be written into it; "" where nothing needs to be said.
+    conditions
+        What is known of specimen, beam and detector of spectra; by default what the file says.
     """
     buffer = io.BytesIO()
     # the highest compression takes ten times as long for a tenth of the bytes
-    _image(reading, kind, caption).save(buffer, "PNG", compress_level=4)
+    _image(reading, kind, caption, conditions).save(buffer, "PNG", compress_level=4)
     return buffer.getvalue()
 
 
-def _image(reading: Reading, kind: Kind, caption: str) -> Image:
+def _image(reading: Reading, kind: Kind, caption: str, conditions: Conditions | None) -> Image:
     signal = reading.main
     if kind.layout == "text" or signal is None:
         from Services.Builder.preview.text import page
@@ -57,7 +61,7 @@ def _image(reading: Reading, kind: Kind, caption: str) -> Image:
         from Services.Builder.extraction.signals.conditions import conditions_of
         from Services.Builder.preview import plots
 
-        known = conditions_of(reading, signal)
+        known = conditions or conditions_of(reading, signal)
         if kind.layout == "spectrum image":
             return plots.spectrum_image(signal, kind, SIZE, known)
         return plots.curve(signal, kind, SIZE, known, caption)

@@ -18,7 +18,7 @@ from Services.Builder.extraction.signals.conditions import Conditions, condition
 from Services.Builder.preview import SIZE, greys
 from Services.Builder.preview.sampling import Mean, means
 from Services.Builder.preview.scale_bar import with_scale_bar
-from Services.Builder.preview.spectra import elements_of
+from Services.Builder.preview.spectra import BOOKED, elements_of
 from Services.Builder.preview.text import font
 
 _GAP, _CAPTION, _TITLE = 6, 18, 22
@@ -30,7 +30,7 @@ _STRETCH = 8.0
 """Ratio of the sides beyond which a map is not shown true to scale."""
 
 
-def png(reading: Reading, kind: Kind) -> bytes | None:
+def png(reading: Reading, kind: Kind, conditions: Conditions | None = None) -> bytes | None:
     """Return the maps of the elements as PNG; None where none is named or found. Raises what reading the data raises.
 
     Parameters
@@ -39,16 +39,20 @@ def png(reading: Reading, kind: Kind) -> bytes | None:
         Of one signal, of which `conditions.has_maps` says that it has some.
     kind
         What it is.
+    conditions
+        What is known of specimen, beam and detector; by default what the file says.
     """
     from Services.Builder.extraction.signals.maps import MOST_ELEMENTS, element_maps, mapped_lines
 
     signal = reading.main
     assert signal is not None  # noqa: S101 - what has no signal has no maps
-    conditions = conditions_of(reading, signal)
+    conditions = conditions or conditions_of(reading, signal)
     elements, origin = _elements(reading, kind, conditions)
     lines = mapped_lines(elements[:MOST_ELEMENTS], signal.axes[kind.measured[0]], conditions)
     if not lines or min(signal.axes[at].size for at in kind.scanned[-2:]) < 2:
         return None
+    if origin == BOOKED:
+        conditions.labelled.add(*(line.element for line in lines))
     maps = element_maps(signal, kind, conditions, lines)
     remark = origin if maps.thinned == 1 else f"{origin}, one of {maps.thinned} rows and columns"
     tiles = [

@@ -1,7 +1,8 @@
 """Names the lines in plots of X-ray spectra and the edges in plots of energy-loss spectra.
 
-Elements are those that the file names; of a file that names none, those whose lines or edges are found in the spectrum,
-and the plot says so. A failure here costs the names, never the plot.
+Elements are those that the file names; of a file that names none, those of the session's reservation that the spectrum
+shows; where there are none of these either, those whose lines or edges are found in it. The plot says who names them. A
+failure here costs the names, never the plot.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ Values = NDArray[Any]
 
 FROM_FILE, FOUND = "elements named in the file", "peaks that were found"
 FOUND_EDGES = "jumps that were found"
+BOOKED = "elements of the reservation"
 _log = logging.getLogger("hyperspy.nexuscore")
 _HEADROOM = 1.3
 _NOISE = 0.15
@@ -101,7 +103,13 @@ def _name_lines(axes: Axes, spectrum: PlottedSpectrum, conditions: Conditions) -
             if apart and (height > 0 or (first and origin == FROM_FILE and not labels_of(labels, element))):
                 labels.append(PlotLabel(line.energy / unit, line.label, max(height, 0.0) * (1.0 if first else 0.3)))
     shown = place_above(axes, labels, spectrum.positions, values)
+    if origin == BOOKED:
+        conditions.labelled.add(*_symbols(shown))
     return origin if shown else ""
+
+
+def _symbols(labels: list[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(label.partition(" ")[0] for label in labels))
 
 
 def labels_of(labels: list[PlotLabel], element: str) -> bool:
@@ -110,7 +118,7 @@ def labels_of(labels: list[PlotLabel], element: str) -> bool:
 
 
 def elements_of(energies: Values, counts: Values, conditions: Conditions) -> tuple[tuple[str, ...], str]:
-    """Return the elements of an X-ray spectrum, and whether the file names them or their peaks were found.
+    """Return the elements of an X-ray spectrum, and who names them: the file, the reservation or their peaks.
 
     Parameters
     ----------
@@ -121,12 +129,15 @@ def elements_of(energies: Values, counts: Values, conditions: Conditions) -> tup
     conditions
         What is known of specimen, beam and detector.
     """
+    from Services.Builder.extraction.signals.booked import seen_elements
     from Services.Builder.extraction.signals.peaks import found_elements
     from Services.Builder.extraction.signals.xray import lines_of
 
     named = tuple(element for element in conditions.elements if lines_of(element))
     if named:
         return named, FROM_FILE
+    if seen := seen_elements(energies, counts, conditions):
+        return seen, BOOKED
     return found_elements(energies, counts, conditions.beam, conditions.resolution), FOUND
 
 
@@ -159,6 +170,7 @@ def _rise(energies: Values, values: Values, energy: float, reach: float) -> floa
 
 
 def _name_edges(axes: Axes, spectrum: PlottedSpectrum, conditions: Conditions) -> str:
+    from Services.Builder.extraction.signals.booked import seen_edges
     from Services.Builder.extraction.signals.edges import found_edges, named_edges
 
     unit = factor(spectrum.axis.unit or "", "eV") or 1.0
@@ -167,9 +179,14 @@ def _name_edges(axes: Axes, spectrum: PlottedSpectrum, conditions: Conditions) -
     edges = named_edges(conditions.elements, float(energies[0]), float(energies[-1]))
     origin = FROM_FILE
     if not edges:
+        edges, origin = seen_edges(energies, values, conditions.booked), BOOKED
+    if not edges:
         edges, origin = found_edges(energies, values), FOUND_EDGES
     labels = [PlotLabel(edge.energy / unit, edge.label, -edge.energy) for edge in edges]
-    return origin if place_at_lines(axes, labels) else ""
+    shown = place_at_lines(axes, labels)
+    if origin == BOOKED:
+        conditions.labelled.add(*_symbols(shown))
+    return origin if shown else ""
 
 
 def _logarithmic_if_needed(axes: Axes, energies: Values, values: Values) -> None:

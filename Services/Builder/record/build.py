@@ -40,7 +40,7 @@ from Services.Builder.model import (
 )
 from Services.Builder.record.document import split_setup
 from Services.Builder.record.names import as_text, beside
-from Services.Builder.record.sample_matching import sample_of
+from Services.Builder.sample_matching import sample_of
 
 _REMARKS = {EventType.NOTE: "", EventType.PROBLEM: "problem with the instrument: "}
 """Events with a text for the record, and what stands before it."""
@@ -152,7 +152,7 @@ def experiment(
     session, instrument, booking = facts.session, facts.instrument, facts.reservation
     booked = None if booking is None or booking.usage else booking  # a use without a booking was not reserved
     start, end = (to_datetime(booked.start_ts), to_datetime(booked.end_ts)) if booked else (session.start, session.end)
-    samples, sheets = _samples(booking), sheets or {}
+    samples, sheets = samples_of(booking), sheets or {}
     day = session.start.astimezone(facts.zone).strftime("%Y-%m-%d")
     return Experiment(
         title=(booking.title if booking else None) or f"Experiment on the {instrument.name} on {day}",
@@ -356,7 +356,8 @@ def _relative(path: Path, root: Path) -> Path:
     return path.relative_to(root) if path.is_relative_to(root) else path.relative_to(path.anchor)
 
 
-def _samples(booking: Reservation | None) -> tuple[Sample, ...]:
+def samples_of(booking: Reservation | None) -> tuple[Sample, ...]:
+    """Return the samples of a reservation as a record has them; none without one."""
     return tuple(
         Sample(
             name=sample.name,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from Services.Builder.extraction.extractors.kinds import Kind
@@ -17,6 +17,18 @@ from Services.Builder.model import Quantity
 _SYMBOL = re.compile(r"[A-Z][a-z]?")
 
 
+@dataclass(slots=True)
+class Labelled:
+    """The elements that the previews of a signal name, as those who draw them report."""
+
+    booked: list[str] = field(default_factory=list)
+    """Symbols of those that the session's reservation names."""
+
+    def add(self, *elements: str) -> None:
+        """Report elements of the reservation that a preview names."""
+        self.booked += [element for element in elements if element not in self.booked]
+
+
 @dataclass(frozen=True, slots=True)
 class Conditions:
     """Specimen, beam and detector of a spectrum, as far as its file names them."""
@@ -27,10 +39,14 @@ class Conditions:
     """Energy of the beam in keV."""
     resolution: float = USUAL_RESOLUTION
     """Of the X-ray detector at Mn Kα, in eV; the usual one where the file states none."""
+    booked: tuple[str, ...] = ()
+    """Symbols of the elements that the session's reservation names."""
+    labelled: Labelled = field(default_factory=Labelled, compare=False)
+    """What previews name."""
 
 
-def conditions_of(reading: Reading, signal: Signal) -> Conditions:
-    """Return the conditions of a signal of a reading."""
+def conditions_of(reading: Reading, signal: Signal, booked: tuple[str, ...] = ()) -> Conditions:
+    """Return the conditions of a signal of a reading; `booked` are the elements of the session's reservation."""
     elements = _elements(signal.metadata) or _from_text(reading.meta.get("Elements"))
     resolution = _number(reading.meta.get("Energy Resolution"), "eV")
     return Conditions(
@@ -38,6 +54,7 @@ def conditions_of(reading: Reading, signal: Signal) -> Conditions:
         beam=_number(reading.meta.get("Acceleration Voltage"), "kV"),
         # of an energy-loss spectrum it is another one's, and a detector's is within this
         resolution=resolution if resolution and 50 <= resolution <= 300 else USUAL_RESOLUTION,
+        booked=booked,
     )
 
 
@@ -49,6 +66,11 @@ def is_xray(kind: Kind) -> bool:
 def is_loss(kind: Kind) -> bool:
     """Return whether spectra of this kind are of energy losses."""
     return kind.layout in ("spectrum", "spectrum image") and kind.data_type.endswith("EELS")
+
+
+def names_elements(kind: Kind) -> bool:
+    """Return whether previews of this kind name elements."""
+    return is_xray(kind) or is_loss(kind)
 
 
 def has_maps(kind: Kind) -> bool:

@@ -30,7 +30,8 @@ _RISE = 0.06
 """Of the background by which a spectrum rises at a jump at least."""
 _SIGNIFICANCE = 6.0
 """The same in standard deviations of what the power law predicts."""
-_MOST_JUMPS = 4
+MOST_JUMPS = 4
+"""Jumps that are looked for where nothing is known of the specimen."""
 _NEVER = frozenset(
     ("He", "Ne", "Kr", "Xe", "Tc", "Pm", "Po", "At", "Rn", "Fr", "Ra", "Ac", "Pa", "Np", "Pu", "Am", "Cm")
 )
@@ -96,7 +97,7 @@ def found_edges(energies: Values, intensities: Values) -> tuple[Edge, ...]:
         Of the channels.
     """
     edges: list[Edge] = []
-    for energy in _jumps(energies, intensities):
+    for energy in jumps(energies, intensities):
         edge = _nearest(energy, 2.0 * float(energies[1] - energies[0]))
         if edge is not None and edge.label not in {known.label for known in edges}:
             edges.append(edge)
@@ -107,9 +108,22 @@ def _energy(edge: Edge) -> float:
     return edge.energy
 
 
+def edge_reach(energy: float, step: float) -> float:
+    """Return how far from an edge's onset, in eV, the jump may be that it makes.
+
+    Parameters
+    ----------
+    energy
+        Of the onset, in eV.
+    step
+        From one channel to the next, in eV.
+    """
+    return max(6.0, step, 0.008 * energy)
+
+
 def _nearest(energy: float, step: float) -> Edge | None:
     """Return the major edge whose onset is at an energy; of several the innermost shell's."""
-    reach = max(6.0, step, 0.008 * energy)
+    reach = edge_reach(energy, step)
     names = exspy().utils.eels.get_edges_near_energy(energy, width=2 * reach, only_major=True)
     edges = [
         edge for name in names for edge in edges_of(name.partition("_")[0]) if f"{edge.element}_{edge.shell}" == name
@@ -118,14 +132,22 @@ def _nearest(energy: float, step: float) -> Edge | None:
     return min(known, key=lambda edge: (_SHELLS.index(edge.shell[0]), abs(edge.energy - energy)), default=None)
 
 
-def _jumps(energies: Values, intensities: Values) -> list[float]:
-    """Return the energies at which a spectrum leaves its power law upwards, the clearest ones first."""
+def jumps(energies: Values, intensities: Values, most: int = MOST_JUMPS) -> list[float]:
+    """Return the energies at which a spectrum leaves its power law upwards, the clearest ones first.
+
+    Parameters
+    ----------
+    energies, intensities
+        As for `found_edges`.
+    most
+        Jumps that are looked for.
+    """
     if energies.size < 60 or not np.isfinite(intensities).all():
         return []
     lowest = _lowest(energies, intensities)
     rises = _rises(energies, intensities, lowest)
     found: list[float] = []
-    while len(found) < _MOST_JUMPS and rises.max() > 0:
+    while len(found) < most and rises.max() > 0:
         at = int(np.argmax(rises))
         onset = _onset(energies, intensities, at)
         if onset >= lowest:

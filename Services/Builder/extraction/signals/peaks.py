@@ -89,18 +89,9 @@ def found_elements(energies: Values, counts: Values, beam: float | None, resolut
     resolution
         Of the detector at Mn Kα, in eV.
     """
-    usable = (energies > LOWEST) & np.isfinite(counts)
-    if beam is not None:
-        usable &= energies < beam
-    energies, counts = energies[usable], np.clip(counts[usable], 0, None)
-    if energies.size < 50 or counts.max(initial=0) <= 0:
+    spectrum = _spectrum(energies, counts, beam, resolution)
+    if spectrum is None or not spectrum.peaks:
         return ()
-    energies, counts = _binned(energies, counts)
-    net, noise = _above_background(energies, counts, resolution)
-    peaks = _peaks(energies, net, noise, resolution)
-    if not peaks:
-        return ()
-    spectrum = _Spectrum(energies, net, noise, tuple(peaks), resolution, beam)
     families = _candidates(spectrum)
     while families:
         weights = _weights(spectrum, families)
@@ -117,6 +108,12 @@ def found_elements(energies: Values, counts: Values, beam: float | None, resolut
     return tuple(sorted(reached, key=lambda element: -strengths[element]))
 
 
+def peaks_of(energies: Values, counts: Values, beam: float | None, resolution: float) -> tuple[Peak, ...]:
+    """Return the peaks of a spectrum that are of lines, the highest first; parameters as for `found_elements`."""
+    spectrum = _spectrum(energies, counts, beam, resolution)
+    return spectrum.peaks if spectrum is not None else ()
+
+
 @dataclass(frozen=True, slots=True)
 class _Spectrum:
     """A spectrum above its background."""
@@ -129,6 +126,20 @@ class _Spectrum:
     """The highest first."""
     resolution: float
     beam: float | None
+
+
+def _spectrum(energies: Values, counts: Values, beam: float | None, resolution: float) -> _Spectrum | None:
+    """Return the usable part of a spectrum above its background; None where there is too little of it."""
+    usable = (energies > LOWEST) & np.isfinite(counts)
+    if beam is not None:
+        usable &= energies < beam
+    energies, counts = energies[usable], np.clip(counts[usable], 0, None)
+    if energies.size < 50 or counts.max(initial=0) <= 0:
+        return None
+    energies, counts = _binned(energies, counts)
+    net, noise = _above_background(energies, counts, resolution)
+    peaks = _peaks(energies, net, noise, resolution)
+    return _Spectrum(energies, net, noise, tuple(peaks), resolution, beam)
 
 
 def _binned(energies: Values, counts: Values) -> tuple[Values, Values]:
@@ -229,9 +240,24 @@ def _tolerance(energy: float, resolution: float) -> float:
     return 0.015 + 0.15 * float(width(energy, resolution))
 
 
-def _peak_at(energy: float, peaks: Sequence[Peak], resolution: float) -> Peak | None:
+def peak_at(energy: float, peaks: Sequence[Peak], resolution: float) -> Peak | None:
+    """Return the highest peak that a line of an energy in keV may be; None without one."""
     near = [peak for peak in peaks if abs(peak.energy - energy) < _tolerance(energy, resolution)]
     return max(near, key=lambda peak: peak.height, default=None)
+
+
+def reached_well(last: float, beam: float | None) -> float:
+    """Return the energy in keV up to which lines are seen that are there.
+
+    Parameters
+    ----------
+    last
+        At which the spectrum ends, in keV.
+    beam
+        Energy of the beam in keV; None where it is not known.
+    """
+    # a detector of half a millimetre of silicon lets most of the X-rays beyond 18 keV pass
+    return min(last, beam / 1.8 if beam else last / 1.5, 18.0)
 
 
 def _candidates(spectrum: _Spectrum) -> list[tuple[XrayLine, ...]]:
@@ -245,7 +271,7 @@ def _candidates(spectrum: _Spectrum) -> list[tuple[XrayLine, ...]]:
                 for line in lines_of(element)
                 if line.family == family and first < line.energy < last and line.weight >= 0.01
             )
-            if lines and _peak_at(_strongest(lines).energy, spectrum.peaks, spectrum.resolution):
+            if lines and peak_at(_strongest(lines).energy, spectrum.peaks, spectrum.resolution):
                 families.append(lines)
     # the lines of the M shells of lanthanides and lighter elements are a matter for people
     return [lines for lines in families if lines[0].family != "M" or _strongest(lines).energy > 1.5]
@@ -275,7 +301,7 @@ def _doubt(spectrum: _Spectrum, lines: Sequence[XrayLine], weight: float, _all: 
     peak is mostly of another element.
     """
     strongest = _strongest(lines)
-    peak = _peak_at(strongest.energy, spectrum.peaks, spectrum.resolution)
+    peak = peak_at(strongest.energy, spectrum.peaks, spectrum.resolution)
     height = weight * float(shape(np.array([strongest.energy]), strongest, spectrum.resolution)[0])
     if peak is None or height <= 0:
         return 4.0
@@ -306,9 +332,6 @@ def _misses_harder(spectrum: _Spectrum, lines: Sequence[XrayLine], families: Seq
     element = lines[0].element
     harder = {"L": "K", "M": "L"}.get(lines[0].family)
     alpha = next((line for line in lines_of(element) if line.name == f"{harder}a"), None)
-    last = float(spectrum.energies[-1])
-    # a detector of half a millimetre of silicon lets most of the X-rays beyond 18 keV pass
-    reached = min(last, spectrum.beam / 1.8 if spectrum.beam else last / 1.5, 18.0)
-    if alpha is None or alpha.energy > reached:
+    if alpha is None or alpha.energy > reached_well(float(spectrum.energies[-1]), spectrum.beam):
         return False
     return not any(other[0].element == element and other[0].family == harder for other in families)
