@@ -22,8 +22,8 @@ from Services.Builder.extraction.extractors.signal import Reading
 from Services.Builder.extraction.signals.completion import completed
 from Services.Builder.extraction.signals.conditions import Conditions
 from Services.Builder.extraction.signals.libraries import exspy
-from Services.Builder.extraction.signals.typed import typed
 from Services.Builder.model import Quantity
+from tests.services.exspy_signals import typed
 from tests.services.instrument_files import DATA, reads_files, real
 from tests.services.signal_files import axis, saved
 

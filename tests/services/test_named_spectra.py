@@ -32,6 +32,7 @@ from Services.Builder.preview.labels import add_note
 from Services.Builder.preview.plot_labels import PlotLabel, place_above, place_at_lines
 from Services.Builder.preview.sampling import Mean, means
 from Services.Builder.preview.spectra import FOUND, FOUND_EDGES, FROM_FILE, PlottedSpectrum, annotate, elements_of
+from tests.services.exspy_signals import typed
 from tests.services.instrument_files import DATA, reads_files, real
 from tests.services.signal_files import axis, saved
 
@@ -357,6 +358,30 @@ class TestElementMaps:
         assert 0.7 * 3e3 < iron.counts[:, :6].mean() < 3e3
         assert abs(iron.counts[:, 6:].mean()) < 30
         assert iron.less_background
+
+    @pytest.mark.parametrize("lazy", [True, False])
+    @pytest.mark.parametrize("kind_of_number", ["u2", "f4", "f8"])
+    @pytest.mark.parametrize(("unit", "factor", "offset"), [("keV", 1.0, -0.2), ("eV", 1000.0, 0.003)])
+    def test_as_exspy_counts(self, lazy, kind_of_number, unit, factor, offset):
+        """Counts and background are those of `get_lines_intensity`, also of a line at the end of the spectrum."""
+        energies = Axis(2048, "Energy", unit, 0.00493 * factor, offset * factor)
+        data = self.image(lazy).data.astype(kind_of_number)
+        signal = Signal(data, (*self.AXES[:2], energies), "", "EDS_TEM")
+        kind, conditions = kind_of(Reading("", "", (signal,)), "a"), Conditions(("Fe", "Cu", "O", "Zn"), 200.0)
+        lines = maps.mapped_lines(conditions.elements, energies, conditions)
+        found = maps.element_maps(signal, kind, conditions, lines).maps
+        spectra = typed(signal, kind, conditions)
+        for one in found:
+            beside = maps._beside(one.line, lines, conditions.resolution) if one.less_background else None
+            window = maps._windows([one.line], conditions.resolution)[0]
+            (expected,) = spectra.get_lines_intensity(
+                [f"{one.line.element}_{one.line.name}"],
+                integration_windows=[[end * factor for end in window]],
+                background_windows=[[end * factor for end in beside]] if beside else None,
+            )
+            assert np.array_equal(one.counts, np.asarray(expected.data, np.float64))
+        assert len(found) == 4
+        assert {one.less_background for one in found} == {True, False}
 
     def test_each_chunk_is_read_once(self):
         reads: list[int] = []
