@@ -164,7 +164,7 @@ class TestOneNameAndUnitPerQuantity:
             ("um", "µm"), ("μm", "µm"), ("1 / nm", "1/nm"), ("nm^-1", "1/nm"), ("1/um", "1/µm"), ("[]", None),
             ("", None), (None, None), ("Energy Loss (eV)", "eV"), ("Energy (EV)", "eV"), ("pix", None), ("mR", "mrad"),
             ("degrees", "°"), ("[n_m]", "nm"), ("[k_V]", "kV"), ("Volts", "V"),
-            ("angstrom", "Å"), ("keV", "keV"), ("T", "T"),
+            ("angstrom", "Å"), ("keV", "keV"), ("T", "T"), ("Secs", "s"), ("msec", "ms"), ("Mins", "min"), ("hrs", "h"),
         ],
     )  # fmt: skip
     def test_unit_symbols_are_normalised(self, text, expected):
