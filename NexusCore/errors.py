@@ -72,6 +72,12 @@ class TooManyOpenFiles(NexusError):
     """Too many files are open ({limit}). {what}Raise the limit with ulimit -n, or for a service with LimitNOFILE=."""
 
 
+class TooManyProcesses(NexusError):
+    """The system starts no more processes or threads ({limit}). {what}Raise the limit with ulimit -u, or for a service
+    with TasksMax=.
+    """
+
+
 class OutOfMemory(NexusError):
     """There is not enough memory for this. {what}Close other programs, or raise the limit that this one has."""
 

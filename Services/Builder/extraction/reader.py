@@ -16,6 +16,7 @@ from typing import IO
 from msgspec import MsgspecError
 
 from NexusCore.errors import NexusError
+from NexusCore.resources import start_failure
 from Services.Builder.extraction import wire
 from Services.Builder.extraction.jobs import Job, unknown
 from Services.Builder.extraction.processes import Launch, Start, memory_of
@@ -72,7 +73,7 @@ class FileReader:
                 one.close()
             self._scratch.remove()
             if isinstance(error, OSError):
-                raise WorkersUnavailable(reason=str(error)) from error
+                raise WorkersUnavailable(reason=start_failure(error)) from error
             raise
         finally:
             theirs.close()
