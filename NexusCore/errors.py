@@ -93,6 +93,14 @@ class BadDatabaseURL(NexusError):
     exit_code = EXIT_USAGE
 
 
+class NoHomeFolder(NexusError):
+    """The user has no home folder, and HOME is not set. Set it, or name a folder for NexusCore's own files in
+    NEXUSCORE_HOME.
+    """
+
+    exit_code = EXIT_USAGE
+
+
 class SettingsRefused(NexusError):
     """The settings file {path} holds a password and other users can read it (mode {mode}). Close it with:
     chmod 600 {path}
