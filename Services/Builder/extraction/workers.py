@@ -195,7 +195,7 @@ class Workers:
         return child
 
     def _alone(self) -> FileReader:
-        return FileReader(self._memory, partial(start_alone, self._function))
+        return FileReader(self._memory, partial(start_alone, self._function), imports=True)
 
     def _forked_reader(self) -> FileReader | None:
         server = self._server or self._start_server()
