@@ -16,6 +16,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -155,7 +156,11 @@ class _Crew:
     def _start(self, work: Callable[[], None]) -> None:
         thread = threading.Thread(target=work, name=self._name, daemon=True)
         self._threads.add(thread)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            self._threads.discard(thread)
+            raise
 
     # -- the leading thread ----------------------------------------------------------------------------------------
 
@@ -204,8 +209,9 @@ class _Crew:
 
     def _watch_if_needed(self) -> None:
         if self._current is not None and self._order and not self._watched and not self._all_stuck():
-            self._watched = True
-            self._start(self._watch)
+            with suppress(RuntimeError):  # the system starts no more threads now: calls are made all the same
+                self._start(self._watch)
+                self._watched = True
 
     def _watch(self) -> None:
         """Take the lead from a call that does not return; end when no call waits."""
@@ -219,17 +225,22 @@ class _Crew:
                 self._alarm.clear()
                 ran = self._clock.monotonic() - current.since
                 left = self._patience - ran
-                if left <= 0:
-                    self._take_lead(current)
+                if left <= 0 and not self._took_lead(current):
+                    left = self._patience
             if left > 0:
                 self._clock.wait(self._alarm, left)
             else:
                 self._complain(current, ran)
 
-    def _take_lead(self, current: _Current) -> None:
+    def _took_lead(self, current: _Current) -> bool:
+        """Give the lead to a new thread; return False where the system starts none."""
+        try:
+            self._start(self._lead)  # which waits for the lock
+        except RuntimeError:
+            return False
         self._current, self._stuck[current.key] = None, current
         self._order = deque(key for key in self._order if key != current.key)
-        self._start(self._lead)
+        return True
 
     def _complain(self, current: _Current, ran: float) -> None:
         if current.key not in self._slow:

@@ -72,6 +72,12 @@ class TooManyOpenFiles(NexusError):
     """Too many files are open ({limit}). {what}Raise the limit with ulimit -n, or for a service with LimitNOFILE=."""
 
 
+class TooManyProcesses(NexusError):
+    """The system starts no more processes or threads ({limit}). {what}Raise the limit with ulimit -u, or for a service
+    with TasksMax=.
+    """
+
+
 class OutOfMemory(NexusError):
     """There is not enough memory for this. {what}Close other programs, or raise the limit that this one has."""
 
@@ -82,6 +88,14 @@ class OutOfMemory(NexusError):
 class BadDatabaseURL(NexusError):
     """The database URL in {where} cannot be used: {reason}. It looks like mysql://user:password@host:3306/nexuscore
     or sqlite:////path/nexus.db.
+    """
+
+    exit_code = EXIT_USAGE
+
+
+class NoHomeFolder(NexusError):
+    """The user has no home folder, and HOME is not set. Set it, or name a folder for NexusCore's own files in
+    NEXUSCORE_HOME.
     """
 
     exit_code = EXIT_USAGE

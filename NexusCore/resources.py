@@ -22,6 +22,7 @@ from NexusCore.errors import (
     NexusError,
     OutOfMemory,
     TooManyOpenFiles,
+    TooManyProcesses,
 )
 from NexusCore.text import one_line
 
@@ -33,6 +34,8 @@ MOUNTS = Path("/proc/self/mountinfo")
 
 _DISK = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
 _TOO_MANY_FILES = {errno.EMFILE, errno.ENFILE}
+_NO_THREAD = "can't start new thread"
+"""What Python says when the system starts no more of them."""
 _SQLITE_URL = "sqlite:///"
 _SQLITE_FULL, _SQLITE_IOERR, _SQLITE_CANTOPEN = 13, 10, 14
 _BYTE_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
@@ -150,7 +153,17 @@ def explained(error: BaseException, places: Iterable[Path] = ()) -> NexusError |
             return TooManyOpenFiles(limit=_open_files(), what=what)
         if isinstance(cause, MemoryError) or (isinstance(cause, OSError) and cause.errno == errno.ENOMEM):
             return OutOfMemory(what=what)
+        if isinstance(cause, RuntimeError) and str(cause) == _NO_THREAD:
+            return TooManyProcesses(limit=_processes(), what=what)
     return None
+
+
+def start_failure(error: OSError) -> str:
+    """Return why a process could not be started, as the end of a sentence.
+
+    The system calls it unavailable where this user has as many processes and threads as it may have (fork(2)).
+    """
+    return f"the system starts no more processes ({_processes()})" if error.errno == errno.EAGAIN else str(error)
 
 
 def sentence_of(error: BaseException, places: Iterable[Path] = ()) -> str:
@@ -193,6 +206,11 @@ def reported(work: Callable[[], int], prefix: str = "") -> int:
     except (NexusError, OSError, MemoryError) as error:
         complain(f"{prefix}{sentence_of(error)}")
         return exit_code_of(error)
+    except RuntimeError as error:
+        if (shortage := explained(error)) is None:
+            raise
+        complain(f"{prefix}{shortage}")
+        return exit_code_of(shortage)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
 
@@ -249,6 +267,18 @@ def _existing(path: Path) -> Path:
     while not path.exists() and path != path.parent:
         path = path.parent
     return path
+
+
+def _processes() -> str:
+    try:
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_NPROC)[0]
+    except (ImportError, AttributeError):
+        return "the system's limit"
+    if limit == resource.RLIM_INFINITY:
+        return "the limit of the machine, a service or a container"
+    return f"the limit is {limit} for all of this user; that of a service or a container may be lower"
 
 
 def _open_files() -> str:

@@ -11,11 +11,12 @@ import os
 import stat
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from NexusCore.database_url import FILE_OPTIONS, DatabaseURL
-from NexusCore.errors import BadDatabaseURL, SettingsRefused, SettingsUnreadable
+from NexusCore.errors import BadDatabaseURL, NoHomeFolder, SettingsRefused, SettingsUnreadable
 
 __all__ = ["FILE_OPTIONS", "BadDatabaseURL", "DatabaseURL", "Settings", "default_home", "load", "usual_files"]
 
@@ -137,10 +138,19 @@ def _journal_sync(text: str, where: str) -> bool:
 
 
 def default_home() -> Path:
-    """Return the platform's folder for a user's data of this program."""
+    """Return the platform's folder for a user's data of this program.
+
+    Raises
+    ------
+    NoHomeFolder
+        If this user has no home folder, as in a container that runs under a number without a name.
+    """
     import platformdirs
 
-    return Path(platformdirs.user_data_dir("nexuscore", appauthor=False))
+    try:
+        return Path(platformdirs.user_data_dir("nexuscore", appauthor=False))
+    except RuntimeError as error:
+        raise NoHomeFolder from error
 
 
 def usual_files(environment: Mapping[str, str]) -> tuple[Path, ...]:
@@ -150,8 +160,9 @@ def usual_files(environment: Mapping[str, str]) -> tuple[Path, ...]:
     named = environment.get(SETTINGS_FILE)
     places = [
         Path(environment.get("NEXUSCORE_ETC") or "/etc/nexuscore") / "nexuscore.toml",
-        Path(platformdirs.user_config_dir("nexuscore", appauthor=False)) / "nexuscore.toml",
     ]
+    with suppress(RuntimeError):  # this user has no home folder
+        places.append(Path(platformdirs.user_config_dir("nexuscore", appauthor=False)) / "nexuscore.toml")
     return (*places, Path(named)) if named else tuple(places)
 
 

@@ -231,7 +231,7 @@ class LiveConfiguration:
         self._stop.set()
         if self._follower is not None:
             self._follower.wake()
-        if self._thread is not None:
+        if self._thread is not None and self._thread.ident is not None:  # the system may have refused to start it
             self._thread.join(seconds / 2)
         self._dispatcher.close(seconds / 2)
 

@@ -249,3 +249,49 @@ class TestWhereTheyAreUsed:
             status["x"] = number
         eventually(lambda: len(seen) == 5)
         assert seen == list(range(5))
+
+
+class TestNoMoreThreads:
+    """Where the system starts none, calls are made all the same; those that hang are left when it does again."""
+
+    def test_calls_are_made(
+        self, dispatcher: Dispatcher, hand: HandClock, hanging: Hanging, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seen: list[int] = []
+        begun = threading.Event()
+        dispatcher.call(begun.set)  # its thread starts
+        assert begun.wait(LIMIT)
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            dispatcher.call(hanging, 0)
+            assert hanging.entered.acquire(timeout=LIMIT)
+            for number in range(3):
+                dispatcher.call(seen.append, number)
+            hanging.release.set()
+            eventually(lambda: len(seen) == 3)
+        assert (hanging.seen, seen) == ([0], [0, 1, 2])
+
+    def test_the_lead_is_taken_later(
+        self, dispatcher: Dispatcher, hand: HandClock, hanging: Hanging, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seen: list[int] = []
+        refused = threading.Event()
+
+        def refuse_and_tell(thread: threading.Thread) -> None:
+            refused.set()
+            refuse(thread)
+
+        dispatcher.call(hanging, 0)
+        assert hanging.entered.acquire(timeout=LIMIT)
+        dispatcher.call(seen.append, 1)  # the watcher starts
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse_and_tell)
+            hand.advance(dispatch.STUCK_SECONDS)
+            assert refused.wait(LIMIT)
+        hand.advance(dispatch.STUCK_SECONDS)
+        eventually(lambda: seen == [1])
+
+
+def refuse(thread: threading.Thread) -> None:
+    """Do as a system does that has no room for a thread."""
+    raise RuntimeError("can't start new thread")

@@ -59,7 +59,6 @@ class TestFormatsWritten:
             ("emd", "a.emd", "Electron Microscopy Dataset (EMD)", "calibration"),
             ("semper", "a.unf", "Semper", "calibration"),
             ("tiff", "a.tif", "ImageJ TIFF", "calibration"),
-            ("pantarhei", "a.prz", "CEOS Panta Rhei", ""),
             ("numpy", "a.npy", "NumPy array", ""),
         ],
     )

@@ -31,6 +31,17 @@ def region(*box: float, **more: object) -> dict:
     return {"AnnotationType": 23, "Rectangle": box, "Color": (0, -1, 0), **more}
 
 
+def test_places_far_outside_and_colours_that_are_none():
+    """They cost only themselves."""
+    far = region(-1e300, -1e300, 1e300, 1e300, Color=(float("inf"), float("nan"), 0))
+    assert shown(signal(far, region(10.0, 20.0, 60.0, 180.0))).shape == (200, 400, 3)
+
+
+def test_the_first_of_very_many_are_drawn():
+    many = [region(float(at % 90), 1.0, float(at % 90) + 5, 9.0) for at in range(5000)]
+    assert len(annotations_of(signal(*many))) == 60
+
+
 class TestAnnotations:
     """Rectangles are given as top, left, bottom, right, in pixels of the image."""
 
@@ -68,6 +79,8 @@ class TestAnnotations:
             region(1.0, 1.0, 1.0, 1.0),
             region(1.0, 1.0),
             region(float("nan"), 1.0, 5.0, 5.0),
+            region(float("inf"), 1.0, 5.0, 5.0),
+            region(10**400, 1.0, 5.0, 5.0),
             {"AnnotationType": 23},
             {"AnnotationType": 23, "Rectangle": "nowhere"},
             {"AnnotationType": [23], "Rectangle": (1.0, 1.0, 5.0, 5.0)},

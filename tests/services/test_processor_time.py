@@ -54,11 +54,11 @@ def function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "functions_of_test_processor_time:work"
 
 
-def read(tmp_path: Path, function: str, names: Sequence[str]) -> dict[str, Extraction]:
+def read(tmp_path: Path, function: str, names: Sequence[str], forked: bool | None = None) -> dict[str, Extraction]:
     """Read files of 4 bytes by name, each within 10 minutes."""
     for name in names:
         (tmp_path / name).write_bytes(b"data")
-    with Workers(1, 600.0, 1024, function) as workers:
+    with Workers(1, 600.0, 1024, function, forked=forked) as workers:
         return {one.path.name: one for one in workers.extract_all(Job(tmp_path / name) for name in names)}
 
 
@@ -70,6 +70,15 @@ class TestAFileThatKeepsItsReaderBusy:
     def one_second(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(processor_time, "LEAST_SECONDS", 1.0)
         monkeypatch.setattr(processor_time, "SHARE", 0.0)
+
+    def test_of_a_process_that_imports_the_second_file_counts(
+        self, tmp_path: Path, function: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(processor_time, "IMPORT_SECONDS", 1.0)
+        found = read(tmp_path, function, ["good", "spins"], forked=False)
+        assert found["spins"].warnings == (f"Reading the file {SENTENCE}",)
+        (found_first,) = read(tmp_path, function, ["spins"], forked=False).values()
+        assert "took more than 2 s of processor time" in found_first.warnings[0]
 
     def test_it_is_given_up_and_says_why(self, tmp_path: Path, function: str) -> None:
         found = read(tmp_path, function, ["spins", "good"])
@@ -104,6 +113,11 @@ class TestHowMuchAFileMayTake:
         assert self.allowed(Job(small, companions=(large,))) == 40.0
         assert self.allowed(Job(small), seconds=1.0) == 10.0
         assert self.allowed(Job(small), seconds=600.0) == 100.0
+
+    def test_imports_are_not_the_files_fault(self, tmp_path: Path) -> None:
+        (tmp_path / "a.dm3").write_bytes(b"")
+        allowance = ProcessorTime.of(Job(tmp_path / "a.dm3"), os.getpid(), 60.0, imports=True)
+        assert allowance is not None and allowance.seconds == 40.0
 
     def test_of_what_has_no_size_it_is_not_known(self, tmp_path: Path) -> None:
         (tmp_path / "a.zspy").mkdir()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import sqlite3
 from pathlib import Path
 
@@ -20,8 +21,9 @@ from NexusCore.errors import (
     NoSuchSession,
     OutOfMemory,
     TooManyOpenFiles,
+    TooManyProcesses,
 )
-from NexusCore.resources import Room, exit_code_of, explained, place_text, reported, sentence_of
+from NexusCore.resources import Room, exit_code_of, explained, place_text, reported, sentence_of, start_failure
 from NexusCore.storage.dialect import MySQL
 
 
@@ -61,6 +63,31 @@ class TestWhatIsBehindAnError:
         assert "the limit is " in sentence_of(OSError(errno.EMFILE, "x"))
         assert isinstance(explained(MemoryError()), OutOfMemory)
         assert isinstance(explained(OSError(errno.ENOMEM, "x")), OutOfMemory)
+
+    def test_processes_and_threads(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        refused = RuntimeError("can't start new thread")
+        monkeypatch.setattr(resource, "getrlimit", lambda which: (77, 77))
+        sentence = (
+            "The system starts no more processes or threads (the limit is 77 for all of this user; that of a service "
+            "or a container may be lower). Raise the limit with ulimit -u, or for a service with TasksMax=."
+        )
+        assert isinstance(explained(refused), TooManyProcesses)
+        assert sentence_of(refused) == sentence
+        assert start_failure(BlockingIOError(errno.EAGAIN, "x")).startswith("the system starts no more processes (the ")
+        assert start_failure(OSError(errno.ENOENT, "no such file")) == "[Errno 2] no such file"
+
+        def work() -> int:
+            raise refused
+
+        assert reported(work) == 1
+        assert capsys.readouterr().err == f"{sentence}\n"
+
+    def test_other_faults_of_a_program_are_not_hidden(self) -> None:
+        def work() -> int:
+            raise RuntimeError("a bug")
+
+        with pytest.raises(RuntimeError, match="a bug"):
+            reported(work)
 
     def test_a_drivers_own(self, tmp_path: Path) -> None:
         error = sqlite3.OperationalError("database or disk is full")

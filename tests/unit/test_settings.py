@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from NexusCore import settings
-from NexusCore.errors import BadDatabaseURL, NexusError, SettingsRefused, SettingsUnreadable
+from NexusCore.errors import BadDatabaseURL, NexusError, NoHomeFolder, SettingsRefused, SettingsUnreadable
 from NexusCore.settings import DatabaseURL, Settings, load
 from tests.processes import LIMIT, start
 
@@ -33,6 +33,17 @@ class TestPrecedence:
         assert (found.main.name, found.log.name, found.status.name) == ("/2", "/1log", "/2")
         assert found.home == Path("/variable")
         assert load({"NEXUSCORE_DATABASE": "sqlite:////3"}, (first, second)).main.name == "/3"
+
+    def test_a_user_without_a_home_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As in a container that runs under a number without a name: what is named is used, or it says so."""
+        for name in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setattr("os.path.expanduser", lambda path: path)
+        environment = {"NEXUSCORE_DATABASE": "sqlite:////1", "NEXUSCORE_ETC": str(tmp_path)}
+        assert settings.usual_files(environment) == (tmp_path / "nexuscore.toml",)
+        assert load({**environment, "NEXUSCORE_HOME": "/named"}).home == Path("/named")
+        with pytest.raises(NoHomeFolder, match=r"^The user has no home folder, and HOME is not set\. Set it, or name"):
+            load(environment)
 
     def test_the_usual_places(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         etc, user, named = tmp_path / "etc", tmp_path / "user", tmp_path / "named.toml"

@@ -45,6 +45,10 @@ class ForkRefused(NexusError):
     """Reading processes cannot be forked here: {reason}."""
 
 
+class ForkDelayed(NexusError):
+    """The process that reading processes are forked from cannot fork now: {reason}."""
+
+
 class ForkRequest(msgspec.Struct):
     """What a reading process is forked with, besides its descriptors: connection, lifeline, file for errors."""
 
@@ -58,6 +62,8 @@ class ForkReply(msgspec.Struct):
     pid: int = 0
     refused: str = ""
     """Why there is none."""
+    for_now: bool = False
+    """Another attempt may succeed: the system has no room for a process now."""
 
 
 def supported() -> bool:
@@ -143,6 +149,8 @@ class ForkServer:
             If the process that forks has ended, or does not answer.
         ForkRefused
             If it cannot fork: another attempt would fail, too.
+        ForkDelayed
+            If the system starts no more processes now.
         """
         request = ForkRequest(os.fsencode(launch.scratch), launch.memory_mb)
         descriptors = (launch.connection, launch.lifeline, launch.errors)
@@ -154,6 +162,8 @@ class ForkServer:
             raise ForkServerLost(reason=f"it does not answer within {START_SECONDS:g} s") from None
         except (OSError, msgspec.MsgspecError) as error:
             raise ForkServerLost(reason=str(error)) from error
+        if reply.refused and reply.for_now:
+            raise ForkDelayed(reason=reply.refused)
         if reply.refused:
             raise ForkRefused(reason=reply.refused)
         return ForkedProcess(reply.pid)

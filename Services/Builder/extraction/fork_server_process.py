@@ -6,6 +6,7 @@ It must have one thread only: of the others, a fork would copy the locks but not
 from __future__ import annotations
 
 import ctypes
+import errno
 import gc
 import os
 import platform
@@ -21,6 +22,7 @@ from typing import NoReturn
 
 import msgspec
 
+from NexusCore.resources import start_failure
 from Services.Builder.extraction.fork_server import (
     FILL_CACHES,
     LONGEST_MESSAGE,
@@ -91,7 +93,7 @@ def _fork(
     try:
         pid = fork_sibling()
     except OSError as error:
-        return ForkReply(refused=str(error))
+        return ForkReply(refused=start_failure(error), for_now=error.errno in (errno.EAGAIN, errno.ENOMEM))
     if pid == 0:
         _become_reader(request, descriptors, others, work, cache)
     return ForkReply(pid)
@@ -159,7 +161,12 @@ def _fill(cache: Path | None, others: Sequence[int]) -> None:
         return
     from Services.Builder.extraction.compiling import fill, is_filled
 
-    if is_filled(cache) or os.fork():
+    if is_filled(cache):
+        return
+    try:
+        if os.fork():
+            return
+    except OSError:  # no process is to be had now; the readers compile what they need themselves
         return
     code = 1
     try:

@@ -26,6 +26,8 @@ COMPILING_SECONDS = 20.0
 """Processor time for what some readers compile where nothing has compiled it before (`compiling`)."""
 COMPILED_EACH_TIME = (".pts", ".tvips")
 """Extensions of files whose reader compiles functions in each process, which takes it 5 s."""
+IMPORT_SECONDS = 30.0
+"""Processor time for the imports of a process that is not forked from one that has the libraries: it takes 6 s."""
 _MEGABYTE = 1_000_000
 _USER_TIME, _SYSTEM_TIME = 11, 12
 """Places in ``/proc/<pid>/stat`` behind the program's name: fields 14 and 15 of proc(5)."""
@@ -44,7 +46,7 @@ class ProcessorTime:
     """Bytes of the dataset."""
 
     @classmethod
-    def of(cls, job: Job, pid: int, seconds: float) -> ProcessorTime | None:
+    def of(cls, job: Job, pid: int, seconds: float, *, imports: bool = False) -> ProcessorTime | None:
         """Return an allowance that begins now; None where a file's size does not tell what it takes.
 
         Parameters
@@ -55,6 +57,8 @@ class ProcessorTime:
             The process that reads it.
         seconds
             The file's time on the clock.
+        imports
+            Whether the process still has to import the libraries.
         """
         size = _size(job)
         if size is None:
@@ -62,6 +66,8 @@ class ProcessorTime:
         allowed = max(LEAST_SECONDS, SHARE * seconds) + SECONDS_PER_MEGABYTE * size / _MEGABYTE
         if _compiles(job.path.suffix.lower()):
             allowed += COMPILING_SECONDS
+        if imports:
+            allowed += IMPORT_SECONDS
         return cls(pid, processor_seconds(pid), allowed, size)
 
     def again(self) -> ProcessorTime:

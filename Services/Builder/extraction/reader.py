@@ -16,6 +16,7 @@ from typing import IO
 from msgspec import MsgspecError
 
 from NexusCore.errors import NexusError
+from NexusCore.resources import start_failure
 from Services.Builder.extraction import wire
 from Services.Builder.extraction.jobs import Job, unknown
 from Services.Builder.extraction.processes import Launch, Start, memory_of
@@ -42,6 +43,8 @@ class FileReader:
         Memory that reading one file may take, in MiB.
     start
         Starts the process.
+    imports
+        Whether it imports the libraries with its first file.
 
     Raises
     ------
@@ -49,7 +52,7 @@ class FileReader:
         If it cannot be started.
     """
 
-    def __init__(self, memory_mb: int, start: Start) -> None:
+    def __init__(self, memory_mb: int, start: Start, *, imports: bool = False) -> None:
         self.job: Job | None = None
         self.best: Extraction | None = None
         self.serving = self.spent = False
@@ -57,6 +60,7 @@ class FileReader:
         """What it may read of the file store; None as long as it has read nothing."""
         self.deadline = time.monotonic() + START_SECONDS
         self._memory_at_start = 0
+        self._imports = imports
         self._processor_time: ProcessorTime | None = None
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self._scratch = Scratch()
@@ -72,7 +76,7 @@ class FileReader:
                 one.close()
             self._scratch.remove()
             if isinstance(error, OSError):
-                raise WorkersUnavailable(reason=str(error)) from error
+                raise WorkersUnavailable(reason=start_failure(error)) from error
             raise
         finally:
             theirs.close()
@@ -96,7 +100,8 @@ class FileReader:
         self.job, self.best = job, None
         if self.serving:
             self.deadline = time.monotonic() + seconds
-            self._processor_time = ProcessorTime.of(job, self._process.pid, seconds)
+            self._processor_time = ProcessorTime.of(job, self._process.pid, seconds, imports=self._imports)
+            self._imports = False
             with contextlib.suppress(OSError):
                 self.connection.send(self._scratch.job(job))
 

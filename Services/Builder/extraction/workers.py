@@ -22,8 +22,9 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from types import TracebackType
 
+from NexusCore.resources import start_failure
 from Services.Builder.extraction.compiling import COMPILING
-from Services.Builder.extraction.fork_server import ForkRefused, ForkServer, ForkServerLost, supported
+from Services.Builder.extraction.fork_server import ForkDelayed, ForkRefused, ForkServer, ForkServerLost, supported
 from Services.Builder.extraction.jobs import Job, TimeLimit, in_common_root, unread
 from Services.Builder.extraction.preloading import cache_folder
 from Services.Builder.extraction.processes import start_alone
@@ -118,7 +119,7 @@ class Workers:
         if self._forked and files:
             self._start_server()
         while not self._forked and len(self._children) < min(self._count, files):
-            self._children.append(FileReader(self._memory, partial(start_alone, self._function)))
+            self._children.append(self._alone())
 
     def close(self) -> None:
         """End all processes; extracting again starts new ones."""
@@ -183,31 +184,46 @@ class Workers:
         return free
 
     def _started(self) -> FileReader | None:
-        """Return a new process; None where the one that it is forked from is not ready yet."""
-        if not self._forked:
-            child = FileReader(self._memory, partial(start_alone, self._function))
-        else:
-            server = self._server or self._start_server()
-            try:
-                if not server.ready(_STOP_CHECK_SECONDS):
-                    return None
-                if self._compiling:
-                    server.fill_caches()
-                    self._compiling = False
-                child = FileReader(self._memory, server.fork)
-            except ForkServerLost as lost:
-                self._end_server()
-                self._losses += 1
-                if self._losses >= _MOST_LOSSES:
-                    self._losses = 0
-                    raise WorkersUnavailable(reason=lost.facts["reason"]) from lost
+        """Return a new process; None where none is to be had now, and one that is there, or will be, can do it."""
+        try:
+            child = self._forked_reader() if self._forked else self._alone()
+        except WorkersUnavailable:
+            if not self._children:
+                raise
+            return None
+        if child is not None:
+            self._children.append(child)
+        return child
+
+    def _alone(self) -> FileReader:
+        return FileReader(self._memory, partial(start_alone, self._function), imports=True)
+
+    def _forked_reader(self) -> FileReader | None:
+        server = self._server or self._start_server()
+        try:
+            if not server.ready(_STOP_CHECK_SECONDS):
                 return None
-            except ForkRefused:
-                self._end_server()
-                self._forked = False
+            if self._compiling:
+                server.fill_caches()
+                self._compiling = False
+            child = FileReader(self._memory, server.fork)
+        except ForkServerLost as lost:
+            self._end_server()
+            self._losses += 1
+            if self._losses >= _MOST_LOSSES:
+                self._losses = 0
+                raise WorkersUnavailable(reason=lost.facts["reason"]) from lost
+            return None
+        except ForkDelayed:
+            if self._children:
                 return None
-            self._losses = 0
-        self._children.append(child)
+            self._end_server()  # which leaves room for one that reads
+            return self._alone()
+        except ForkRefused:
+            self._end_server()
+            self._forked = False
+            return None
+        self._losses = 0
         return child
 
     def _start_server(self) -> ForkServer:
@@ -215,7 +231,7 @@ class Workers:
             try:
                 self._server = ForkServer(self._function, cache_folder(os.environ))
             except OSError as error:
-                raise WorkersUnavailable(reason=str(error)) from error
+                raise WorkersUnavailable(reason=start_failure(error)) from error
         return self._server
 
     def _end_server(self) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from math import hypot, isfinite
 from typing import Any
 
@@ -53,7 +54,7 @@ def annotations_of(signal: Signal) -> list[Annotation]:
     if not isinstance(objects, Mapping):
         return []
     found = (_annotation(each) for each in objects.values() if isinstance(each, Mapping))
-    return [each for each in found if each is not None][:_MOST]
+    return list(islice(filter(None, found), _MOST))
 
 
 def drawn_into(picture: Image.Image, signal: Signal, shape: tuple[int, int]) -> Image.Image:
@@ -90,7 +91,7 @@ def _annotation(tags: Mapping[str, Any]) -> Annotation | None:
         return None
     try:
         top, left, bottom, right = (float(place) for place in corners or ())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     if not all(map(isfinite, (top, left, bottom, right))) or (
         kind not in (_POINT, _TEXT) and (top, left) == (bottom, right)
@@ -104,7 +105,7 @@ def _annotation(tags: Mapping[str, Any]) -> Annotation | None:
 def _colour(components: Any) -> tuple[int, int, int]:
     try:
         red, green, blue = ((int(component) & 0xFFFF) >> 8 for component in components)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # not a number, or an infinite one
         return _DEFAULT
     return red, green, blue
 

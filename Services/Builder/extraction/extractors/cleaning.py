@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time
 from enum import Enum
+from itertools import islice
 from pathlib import PurePath
 from typing import Any
 
@@ -18,6 +19,8 @@ LONGEST_IN_JSON = 20_000
 """Characters of one text in the JSON."""
 LONGEST_LIST = 64
 """Numbers of a list or an array that the JSON spells out; of a longer one it gives the size and the range."""
+MOST_ENTRIES = 20_000
+"""Entries of one mapping in the JSON; of a longer one it says how many more there are."""
 
 # What XML 1.0 cannot hold, and lone surrogates, which neither UTF-8 nor JSON can.
 _CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -87,7 +90,10 @@ def _moment(value: datetime, _depth: int) -> str:
 
 
 def _mapping(value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
-    return {one_line(key): json_safe(item, depth + 1) for key, item in value.items()}
+    kept = {one_line(key): json_safe(item, depth + 1) for key, item in islice(value.items(), MOST_ENTRIES)}
+    if len(value) > MOST_ENTRIES:
+        kept["…"] = f"{len(value) - MOST_ENTRIES:,} more"
+    return kept
 
 
 def _sequence(value: Iterable[Any], depth: int) -> Any:

@@ -35,6 +35,8 @@ CODECS = frozenset(
     )
 )
 """Codecs of Zarr that return data and do nothing else."""
+MOST_HDF5_OBJECTS = 30_000
+"""Groups and arrays of an HDF5 file, each of which takes readers about a millisecond: 3,000 HyperSpy signals."""
 _POSTSCRIPT = (b"%!PS", b"\xc5\xd0\xd3\xc6")
 """How it begins: as it is, and with a preview for DOS."""
 _METADATA = (".zarray", ".zmetadata", "zarr.json")
@@ -44,6 +46,8 @@ _LARGEST_ZARR_METADATA = 16_000_000
 
 def refuse(path: Path, companions: Collection[Path]) -> bool:
     """Raise `FileRefused` where a file names another one, or would have code run; return whether it was looked into.
+
+    Likewise where an HDF5 file holds too much for its reader.
 
     Parameters
     ----------
@@ -132,6 +136,9 @@ def _external_storage(top: Any) -> Iterator[tuple[str, str]]:
             if info.addr in known:
                 continue
             known.add(info.addr)
+            if len(known) > MOST_HDF5_OBJECTS:
+                count = f"{MOST_HDF5_OBJECTS:,} groups and arrays"
+                raise FileRefused(reason=f"it holds more than {count}, which would take its reader too long")
             if info.type == h5o.TYPE_GROUP:
                 waiting.append(h5g.open(group, name))
             elif info.type == h5o.TYPE_DATASET:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 _NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
 _MOST_KEPT = 2000
-"""Entries of a tree whose spelling is kept."""
+"""Entries of a branch, the first ones, that are found under another spelling; no program writes more."""
 
 
 def same(key: object) -> str:
@@ -29,10 +30,8 @@ def child(tree: Any, key: str) -> Any:
     wanted = same(key)
     if not wanted:
         return None
-    if len(tree) <= _MOST_KEPT:
-        name = _spelled(tuple(tree)).get(wanted)
-        return None if name is None else tree[name]
-    return next((value for name, value in tree.items() if same(name) == wanted), None)
+    name = _spelled(tuple(islice(tree, _MOST_KEPT))).get(wanted)
+    return None if name is None else tree[name]
 
 
 @lru_cache(maxsize=256)

@@ -18,7 +18,9 @@ Bruker ESPRIT
 NanoMEGAS block file
     The reader leaves out dimensions of one point, and names the remaining ones from the first name on.
 CEOS Panta Rhei
-    The content of each axis is its name: ScanX, ScanY, CameraX, CameraY, Energy.
+    The content of each axis is its name: ScanX, ScanY, CameraX, CameraY, Energy. Versions before 24.03 kept the
+    metadata as a pickle only, in ``meta_data.npy``, which runs code when it is loaded; later ones add
+    ``meta_data_json.npy``.
 EMD 1.0, py4DSTEM
     The axes of the scan are called Rx and Ry (older R_x), those of the patterns Qx and Qy.
 FEI TIA
@@ -31,14 +33,20 @@ DigitalMicrograph
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile, is_zipfile
 
 from Services.Builder.extraction.extractors.rosettasciio import merlin
 from Services.Builder.extraction.extractors.tree import lookup
 
 Signals = list[dict[str, Any]]
+_PICKLED = (
+    "its conditions and calibration are kept as a pickle, which could run code, and are not read; "
+    "Panta Rhei 24.03 and later write them as JSON, too."
+)
 _DIFFRACTION = "electron_diffraction"
 _STREAK, _LIGHT = "LumiTransientSpectrum", "Luminescence"
 _TIMES = ("s", "ms", "µs", "us", "ns", "ps", "fs")
@@ -217,8 +225,12 @@ def _of_py4dstem(signal: dict[str, Any]) -> dict[str, Any]:
     return _with_type({**signal, "axes": axes}, _DIFFRACTION)
 
 
-def pantarhei(_path: Path, signals: Sequence[dict[str, Any]]) -> Signals:
+def pantarhei(path: Path, signals: Sequence[dict[str, Any]]) -> Signals:
     """Return what the Panta Rhei reader returned, with a camera's frames for the points of a scan called patterns."""
+    if is_zipfile(path):
+        with ZipFile(path) as archive:
+            if "meta_data_json.npy" not in archive.namelist():
+                warnings.warn(_PICKLED, stacklevel=2)
     return [
         _with_type(signal, _DIFFRACTION)
         if {"ScanX", "CameraX", "CameraY"} <= {str(axis.get("name")) for axis in signal["axes"]}
