@@ -308,9 +308,9 @@ class TestTechniquesHaveTheirNames:
         assert found.meta["X-ray Tube Voltage"] == Quantity(50, "kV")
         assert "Acceleration Voltage" not in found.meta
         assert found.column is None
-        # without the tube's header in the file, it is an electron microscope's
+        # without the tube's header in the file, it is an electron microscope's, by 50 kV a transmission one
         spx.write_text("<TRTSpectrum><ClassInstance Type='TRTESMAHeader'/></TRTSpectrum>")
-        assert kind_of(reading("Bruker", one, name=str(spx)), "a").data_type == "SEM_EDS"
+        assert kind_of(reading("Bruker", one, name=str(spx)), "a").data_type == "TEM_EDS"
 
     @pytest.mark.parametrize(
         ("title", "others", "expected"),
