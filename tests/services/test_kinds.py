@@ -277,7 +277,7 @@ class TestTechniquesHaveTheirNames:
             (positions([100, 200, 300], "Raman Shift", "1/cm"), "Raman", "Raman Shift Range"),
             (positions([10000, 20000], "Wavenumber", "1/cm"), "Optical_Spectroscopy", "Wavenumber Range"),
             (positions([400, 500], "Wavelength", "nm"), "Optical_Spectroscopy", "Wavelength Range"),
-            (positions([1.5, 2.5], "Energy", "eV"), "Spectroscopy", "Energy Range"),
+            (positions([1.5, 2.5], "Energy", "eV"), "Optical_Spectroscopy", "Energy Range"),
         ],
     )
     def test_horiba(self, axis, expected, name):
