@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import logging
 import os
 import shutil
 import signal
@@ -85,8 +86,11 @@ def font_list(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def own_world(tmp_path: Path, font_list: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep a test, and every process it starts, away from the settings, files and databases of this machine."""
+def own_world(tmp_path: Path, font_list: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keep a test, and every process it starts, away from the settings, files and databases of this machine.
+
+    A test that leaves an open log behind fails: what the next ones do would be logged there.
+    """
     for name in os.environ:
         # Credentials for the facility's network resources are named nexusLIMS_*.
         if name.upper().startswith(("NEXUSCORE_", "NEXUSLIMS_", "XDG_")) and not name.startswith(KEPT):
@@ -101,6 +105,13 @@ def own_world(tmp_path: Path, font_list: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("NEXUSCORE_HOME", str(tmp_path / "nexuscore"))
     # Instead of /etc/nexuscore, so that a facility's own machine can run the tests too.
     monkeypatch.setenv("NEXUSCORE_ETC", str(tmp_path / "etc"))
+    before = _open_logs()
+    yield
+    assert [one for one in _open_logs() if one not in before] == []
+
+
+def _open_logs() -> list[logging.Handler]:
+    return [one for one in logging.getLogger("NexusCore").handlers if not isinstance(one, logging.NullHandler)]
 
 
 @pytest.fixture

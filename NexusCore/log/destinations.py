@@ -133,6 +133,7 @@ class Destinations:
         self._clock = clock
         self._lock = threading.Lock()
         self._handlers: list[logging.Handler] = []
+        self._closed = False
         self._sender: _MailListener | None = None
         renew_in_children(self)
 
@@ -146,6 +147,7 @@ class Destinations:
     def close(self, seconds: float) -> None:
         """Remove the handlers; send waiting mail for at most `seconds`."""
         with self._lock:
+            self._closed = True
             self._use([])
             if self._sender is not None:
                 self._sender.end(seconds)
@@ -158,8 +160,10 @@ class Destinations:
         return bool(files)
 
     def configure(self) -> None:
-        """Set up the handlers that the configuration names now."""
+        """Set up the handlers that the configuration names now; once closed, none."""
         with self._lock:
+            if self._closed:
+                return
             handlers: list[logging.Handler] = []
             for make in (self._stdout, self._file, self._by_mail):
                 try:

@@ -62,6 +62,8 @@ IDENTITY = "SELECT `uuid` FROM `facility_identity` WHERE `id` = 1"
 """The identity of the database; see `Database.identity`."""
 
 _IDENTITY = re.compile(r"[0-9a-fA-F-]{8,36}")
+_RANDOM = random.SystemRandom()
+"""Of its own: the random numbers of a program that has seeded Python's stay the same whatever the database does."""
 T = TypeVar("T")
 
 
@@ -90,7 +92,7 @@ class Database:
         *,
         check_schema: bool = True,
         clock: Clock = SYSTEM_CLOCK,
-        chance: Callable[[], float] = random.random,
+        chance: Callable[[], float] = _RANDOM.random,
         wakeups: Wakeups | None = None,
         create: bool = True,
     ) -> None:

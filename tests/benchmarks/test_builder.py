@@ -26,10 +26,10 @@ from Services.Builder.sample import SampleSession, make_session
 from tests.benchmarks.conftest import Figures
 from tests.benchmarks.measuring import kind
 from tests.processes import app_on, environment_of
+from tests.services.instrument_files import DATA, MISSING
 
 PROJECT = Path(__file__).resolve().parents[2]
 USER = Client(user="ada", host="titan-pc")
-DATA = Path(os.environ.get("NEXUSCORE_TEST_DATA") or PROJECT.parent / "shared/data")
 MEGABYTE = 1024 * 1024
 LIMIT = 120.0
 LOOK_EVERY = 0.02
@@ -172,7 +172,7 @@ class TestTheFirstSpectrumImageOfVelox:
     def test_processor_time(self, tmp_path: Path, figures: Figures) -> None:
         path = DATA / "emd_velox/fei_emd_si.emd"
         if not path.is_file():
-            pytest.skip(f"no instrument files at {DATA} (set NEXUSCORE_TEST_DATA)")
+            pytest.skip(MISSING)
         cache = cache_folder(os.environ)
         for attempt in (1, 2):  # the first one fills the cache
             with Workers(1, 300.0, 4096) as workers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
 import threading
 from pathlib import Path
@@ -191,7 +192,10 @@ class TestOthersInTheWay:
                 raise DatabaseBusy(where="somewhere", reason="Lock wait timeout exceeded")
             return reading.one("SELECT 7")
 
+        numbers = random.getstate()
         assert database.read(look) == (7,)
+        assert len(attempts) == 3
+        assert random.getstate() == numbers  # a program that seeds Python's numbers gets the same ones
 
     def test_reading_gives_up_in_the_end(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("NexusCore.storage.engine.READ_SECONDS", 0.1)

@@ -86,6 +86,18 @@ class TestStandardOutput:
         app.shutdown(LIMIT)
         assert messages(database_url, "MyModule") == ["x"]
 
+    def test_a_change_told_of_at_the_end_opens_none(self, app: App, cfg: NamedConfiguration) -> None:
+        before = list(logging.getLogger("NexusCore").handlers)
+        root = app.get_config()
+        app.get_log("MyModule")
+        root.add_callback("barrier", lambda parameter: app.stop_event.wait(LIMIT))
+        root["barrier"] = 1
+        cfg["stdout"] = True
+        logs = app.logs
+        app.shutdown(LIMIT)
+        assert logs.root.handlers == [logs.handler]
+        assert [one for one in logging.getLogger("NexusCore").handlers if one not in before] == []
+
 
 class TestAFile:
     """004-16: a rotating file, 5 MB and ten of them unless told otherwise."""

@@ -16,14 +16,13 @@ from Services.Builder.extraction.jobs import Job
 from Services.Builder.extraction.workers import Workers
 from Services.Builder.finding.files import TimeRange, find_files
 from Services.Builder.model import DATASET_TYPES, Extraction, FoundFile
+from tests.services.instrument_files import DATA, real
 
-PROJECT = Path(__file__).resolve().parents[2]
-DATA = Path(os.environ.get("NEXUSCORE_TEST_DATA") or PROJECT.parent / "shared/data")
 LONG = bool(os.environ.get("NEXUSCORE_TEST_LONG"))
 FILES = 1000 if LONG else 100
 SECONDS_PER_FILE = 60.0
 pytestmark = [
-    pytest.mark.skipif(not DATA.is_dir(), reason=f"no instrument files at {DATA} (set NEXUSCORE_TEST_DATA)"),
+    real,
     pytest.mark.timeout(3000 if LONG else 600),
 ]
 _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
@@ -121,7 +120,11 @@ class TestAMutatedFileGivesADataset:
                 assert sentence.isprintable() and len(sentence) < 400 and "Traceback" not in sentence, (what, sentence)
 
     def test_no_reader_exceeds_its_time_limit(self, results):
+        """A damaged file may send a library into a loop: seldom, and it is given up by its processor time."""
         assert [(what, one.warnings) for what, one in results if "longer than" in " ".join(one.warnings)] == []
+        busy = [(what, one.warnings[-1]) for what, one in results if "processor time" in " ".join(one.warnings)]
+        print(f"{len(busy)} given up by their processor time: {busy}")
+        assert len(busy) <= max(1, FILES // 200)
 
     def test_what_is_read_has_a_preview_or_a_reason(self, results):
         assert [what for what, one in results if not one.preview and not one.warnings] == []

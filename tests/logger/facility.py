@@ -59,7 +59,7 @@ class Facility:
 
     def close(self) -> None:
         for course in self._courses:
-            course.controller.stop()  # else it would deliver into the next test's database
+            course.close()
         self.database.close()
 
     def session(self) -> Session:
@@ -115,6 +115,10 @@ class Course:
         self.steps: list[Working] = []
         self.outbox = Outbox(home / "pc.outbox", uptime or Uptime())
         self.controller = Controller(self.outbox, make, sleep=self.waited.append, patience=patience, share=share)
+
+    def close(self) -> None:
+        """Stop it: it would deliver into the next test's database."""
+        self.controller.stop()
 
     def begin(self, expected: type[S]) -> S:
         return self._after(self.controller.begin, expected)

@@ -6,7 +6,7 @@ import re
 import threading
 import time
 import uuid
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -359,7 +359,8 @@ class TestErrors:
     def test_a_pc_that_was_never_set_up(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         """It says so, and creates no database of its own."""
         monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-        failed = Course(tmp_path, lambda: DatabaseFacility("pc")).begin(Failed)
+        with closing(Course(tmp_path, lambda: DatabaseFacility("pc"))) as course:
+            failed = course.begin(Failed)
         assert "knows neither a Gateway nor a database" in failed.detail
         assert list(tmp_path.rglob("*.db")) == []
 
@@ -367,10 +368,9 @@ class TestErrors:
         self, sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("NEXUSCORE_DATABASE", sqlite_url)
-        facility = Facility(tmp_path, close_delay="soon")
-        failed = facility.course().begin(Failed)
+        with closing(Facility(tmp_path, close_delay="soon")) as facility:
+            failed = facility.course().begin(Failed)
         assert "Logger.close_delay is 'soon', but must be a number of seconds" in failed.detail
-        facility.close()
 
 
 class TestNothingHappensWhileASessionRuns:
@@ -380,14 +380,14 @@ class TestNothingHappensWhileASessionRuns:
         self, mariadb: MariaDB, mariadb_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("NEXUSCORE_DATABASE", mariadb_url)
-        facility = Facility(tmp_path)
-        facility.database.close()
         name = DatabaseURL.parse(mariadb_url).name
         query = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = %s"
-        for course_state in (Running, OpenSessionQuestion):
-            facility.course().begin(course_state)
-            # The server hears of a closed connection a moment later.
-            until(lambda: mariadb.execute(query, name) == [(0,)], "the connections are closed")
+        with closing(Facility(tmp_path)) as facility:
+            facility.database.close()
+            for course_state in (Running, OpenSessionQuestion):
+                facility.course().begin(course_state)
+                # The server hears of a closed connection a moment later.
+                until(lambda: mariadb.execute(query, name) == [(0,)], "the connections are closed")
 
     def test_no_thread_but_the_logic_s_own_is_left(self, facility: Facility) -> None:
         before = set(threading.enumerate())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from Services.Builder.extraction.signals.completion import _asked_for, _branches
+from Services.Builder.extraction.signals.mapping import _asked_for, _branches
 
 
 def test_only_branches_that_are_asked_for_are_kept() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import subprocess
 import sys
@@ -23,14 +22,13 @@ from Services.Builder.extraction.extractors.signal import Reading
 from Services.Builder.extraction.signals.completion import completed
 from Services.Builder.extraction.signals.conditions import Conditions
 from Services.Builder.extraction.signals.libraries import exspy
-from Services.Builder.extraction.signals.typed import typed
 from Services.Builder.model import Quantity
+from tests.services.exspy_signals import typed
+from tests.services.instrument_files import DATA, reads_files, real
 from tests.services.signal_files import axis, saved
 
 PROJECT = Path(__file__).resolve().parents[2]
-DATA = Path(os.environ.get("NEXUSCORE_TEST_DATA") or PROJECT.parent / "shared/data")
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-real = pytest.mark.skipif(not DATA.is_dir(), reason=f"no instrument files at {DATA} (set NEXUSCORE_TEST_DATA)")
+pytestmark = reads_files
 
 ENERGY = {"size": 64, "name": "Energy", "units": "keV", "scale": 0.25, "offset": 0.0, "navigate": False}
 DEFAULTS = (
@@ -40,13 +38,6 @@ DEFAULTS = (
     ("Stage.tilt_alpha", "Stage Alpha", "°"),
 )
 """What exspy's types fill in, and what it would be called in a record."""
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    """Let the readers' open files go while their warnings are still ignored."""
-    yield
-    gc.collect()
 
 
 def dictionary(**changes: Any) -> dict[str, Any]:

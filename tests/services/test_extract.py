@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import json
 import os
@@ -20,20 +19,10 @@ from Services.Builder.extraction.extractors.profile import profile
 from Services.Builder.extraction.jobs import Job
 from Services.Builder.extraction.workers import Workers
 from Services.Builder.model import DATASET_TYPES, Quantity
+from tests.services.instrument_files import DATA, reads_files, real
 from tests.services.signal_files import axis, image, saved, several
 
-PROJECT = Path(__file__).resolve().parents[2]
-DATA = Path(os.environ.get("NEXUSCORE_TEST_DATA") or PROJECT.parent / "shared/data")
-# readers leave files open; that is theirs, and ends with the worker
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-real = pytest.mark.skipif(not DATA.is_dir(), reason=f"no instrument files at {DATA} (set NEXUSCORE_TEST_DATA)")
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    """Let the readers' open files go while their warnings are still ignored."""
-    yield
-    gc.collect()
+pytestmark = reads_files
 
 
 @pytest.fixture(scope="module")

@@ -15,11 +15,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.services.instrument_files import DATA, real
 from tests.services.signal_files import image, several
 
 PROJECT = Path(__file__).resolve().parents[2]
-DATA = Path(os.environ.get("NEXUSCORE_TEST_DATA") or PROJECT.parent / "shared/data")
-real = pytest.mark.skipif(not DATA.is_dir(), reason=f"no instrument files at {DATA} (set NEXUSCORE_TEST_DATA)")
 SECONDS = 300
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import os
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +18,12 @@ from Services.Builder.extraction.extractors.rosettasciio.declared import DECLARE
 from Services.Builder.extraction.extractors.rosettasciio.read import reading_of
 from Services.Builder.extraction.extractors.signal import Reading
 from Services.Builder.model import Extraction, Quantity
+from tests.services.instrument_files import DATA, reads_files, real
 
-PROJECT = Path(__file__).resolve().parents[2]
-DATA = Path(os.environ.get("NEXUSCORE_TEST_DATA") or PROJECT.parent / "shared/data")
-# readers leave files open; that is theirs, and ends with the worker
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-real = pytest.mark.skipif(not DATA.is_dir(), reason=f"no instrument files at {DATA} (set NEXUSCORE_TEST_DATA)")
+pytestmark = reads_files
 
 IMAGE = [{"size": 8, "name": "y", "units": "nm", "scale": 0.5}, {"size": 6, "name": "x", "units": "nm", "scale": 0.5}]
 SPECTRUM = [{"size": 16, "name": "Energy", "units": "keV", "scale": 1.25}]
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    """Let the readers' open files go while their warnings are still ignored."""
-    yield
-    gc.collect()
 
 
 def read(

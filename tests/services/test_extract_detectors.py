@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import os
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,21 +17,11 @@ from Services.Builder.extraction.extractors.rosettasciio.declared import DECLARE
 from Services.Builder.extraction.extractors.rosettasciio.read import reading_of
 from Services.Builder.extraction.extractors.signal import Reading
 from Services.Builder.model import Quantity
+from tests.services.instrument_files import DATA, reads_files, real
 
-PROJECT = Path(__file__).resolve().parents[2]
-DATA = Path(os.environ.get("NEXUSCORE_TEST_DATA") or PROJECT.parent / "shared/data")
-# readers leave files open; that is theirs, and ends with the worker
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-real = pytest.mark.skipif(not DATA.is_dir(), reason=f"no instrument files at {DATA} (set NEXUSCORE_TEST_DATA)")
+pytestmark = reads_files
 
 IMAGE = [{"size": 8, "name": "y", "units": "nm", "scale": 0.5}, {"size": 6, "name": "x", "units": "nm", "scale": 0.5}]
-
-
-@pytest.fixture(autouse=True)
-def closed() -> Iterator[None]:
-    """Let the readers' open files go while their warnings are still ignored."""
-    yield
-    gc.collect()
 
 
 def read(plugin: str, original: dict[str, Any], metadata: dict[str, Any] | None = None) -> Reading:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-import os
 import struct
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -20,20 +17,10 @@ from Services.Builder.extraction.extractors.rosettasciio.vendors import vendors_
 from Services.Builder.extraction.extractors.signal import Axis
 from Services.Builder.extraction.extractors.terms import applied
 from Services.Builder.model import Quantity
+from tests.services.instrument_files import DATA, reads_files, real
 from tests.services.tiff_files import ome, read, sizes, values, written
 
-PROJECT = Path(__file__).resolve().parents[2]
-DATA = Path(os.environ.get("NEXUSCORE_TEST_DATA") or PROJECT.parent / "shared/data")
-# readers leave files open; that is theirs, and ends with the worker
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-real = pytest.mark.skipif(not DATA.is_dir(), reason=f"no instrument files at {DATA} (set NEXUSCORE_TEST_DATA)")
-
-
-@pytest.fixture(autouse=True)
-def closed() -> Iterator[None]:
-    """Let the readers' open files go while their warnings are still ignored."""
-    yield
-    gc.collect()
+pytestmark = reads_files
 
 
 class TestPictures:

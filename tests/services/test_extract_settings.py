@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import json
-import os
 from datetime import datetime
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -18,18 +15,9 @@ from Services.Builder.extraction.extract import extract
 from Services.Builder.extraction.extractors.profile import Profile
 from Services.Builder.extraction.extractors.tescan_tiff.read import clock
 from Services.Builder.model import Quantity
+from tests.services.instrument_files import DATA, reads_files, real
 
-DATA = Path(os.environ.get("NEXUSCORE_TEST_DATA") or Path(__file__).resolve().parents[3] / "shared/data")
-real = pytest.mark.skipif(not DATA.is_dir(), reason=f"no instrument files at {DATA} (set NEXUSCORE_TEST_DATA)")
-# readers leave files open; that is theirs, and ends with the worker
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    """Let the readers' open files go while their warnings are still ignored."""
-    yield
-    gc.collect()
+pytestmark = reads_files
 
 
 class TestSettingsFromElsewhere:

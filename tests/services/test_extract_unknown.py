@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import struct
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,18 +19,12 @@ from Services.Builder.extraction.extractors.kinds import kind_of
 from Services.Builder.extraction.extractors.rosettasciio.declared import DECLARED_READERS
 from Services.Builder.extraction.extractors.rosettasciio.read import reading_of
 from Services.Builder.model import Quantity
+from tests.services.instrument_files import reads_files
 
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = reads_files
 JUNE = datetime.fromisoformat("2016-06-05T14:05:06")
 WINDOWS = 1.31096523e17
 """6 June 2016, 02:05 UTC, in Windows' way to count."""
-
-
-@pytest.fixture(autouse=True)
-def closed() -> Iterator[None]:
-    """Let the readers' open files go while their warnings are still ignored."""
-    yield
-    gc.collect()
 
 
 class TestDigitalMicrograph:

@@ -14,7 +14,8 @@ from NexusCore.facility import file_walk
 from NexusCore.facility.file_walk import FileStoreUnreadable
 from NexusCore.facility.find_command import Find
 from Services.Builder.finding.files import FileSearch, TimeRange, WindowRefused, find_files
-from tests.services.filestore import BOTH, END, PROJECT, SECOND, SESSION, START, T0, names, put, store
+from tests.services.filestore import BOTH, END, SECOND, SESSION, START, T0, names, put, store
+from tests.services.instrument_files import DATA, real
 
 __all__ = ["store"]
 
@@ -277,12 +278,10 @@ class TestDatasetsOfSeveralFiles:
         (file,) = find_files(store, [SESSION], known=frozenset({".rpl"}), find=find).files["session"]
         assert file.companions == (store / "a.raw",)
 
+    @real
     def test_companions_of_real_files_are_found(self, store: Path, find: str | None) -> None:
-        data = Path(os.environ.get("NEXUSCORE_TEST_DATA", PROJECT.parent / "shared/data"))
-        if not data.is_dir():
-            pytest.skip("no real instrument files: NEXUSCORE_TEST_DATA names no folder")
         everything = TimeRange("all", datetime(1980, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
-        found = find_files(data, [everything], find=find).files["all"]
+        found = find_files(DATA, [everything], find=find).files["all"]
         together = {file.path.name: len(file.companions) for file in found if file.companions}
         assert together == {
             "Titan_TEM_2_HAADF_STEM_dataZeroed.emi": 1,

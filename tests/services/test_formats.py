@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,10 +13,9 @@ from Services.Builder.commands.formats import NoFiles, Yield, main, report, surv
 from Services.Builder.finding.files import TimeRange, find_files
 from Services.Builder.model import DATASET_TYPES, Extraction, Quantity
 from Services.Builder.sample import make_session
+from tests.services.instrument_files import DATA, real
 
 PROJECT = Path(__file__).resolve().parents[2]
-DATA = Path(os.environ.get("NEXUSCORE_TEST_DATA") or PROJECT.parent / "shared/data")
-real = pytest.mark.skipif(not DATA.is_dir(), reason=f"no instrument files at {DATA} (set NEXUSCORE_TEST_DATA)")
 
 LIST = Path(__file__).with_name("instrument_files.txt")
 """The files in that folder for which these tests are meant; make it anew, with the page, when others have come."""

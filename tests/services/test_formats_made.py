@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import struct
 from datetime import UTC, datetime
 from importlib import import_module
@@ -17,18 +16,9 @@ from PIL import Image
 from Services.Builder.extraction.extract import extract
 from Services.Builder.extraction.extractors.profile import Profile
 from Services.Builder.model import Extraction, Quantity
+from tests.services.instrument_files import reads_files
 
-# readers leave files open; that is theirs, and ends with the worker
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning", "ignore:The NestedDirectoryStore"
-)
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    """Let the readers' open files go while their warnings are still ignored."""
-    yield
-    gc.collect()
+pytestmark = [*reads_files, pytest.mark.filterwarnings("ignore:The NestedDirectoryStore")]
 
 
 def image() -> dict:

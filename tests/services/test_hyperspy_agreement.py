@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.services.hyperspy_agreement import REASONS, WHATS, all_compared, markdown
+from tests.services.instrument_files import DATA, real
 
 PROJECT = Path(__file__).resolve().parents[2]
-DATA = Path(os.environ.get("NEXUSCORE_TEST_DATA") or PROJECT.parent / "shared/data")
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason=f"no instrument files at {DATA} (set NEXUSCORE_TEST_DATA)")
+@real
 @pytest.mark.filterwarnings("ignore")  # readers leave files open, and warn of what they find in them
 def test_they_agree() -> None:
     values = all_compared(DATA)

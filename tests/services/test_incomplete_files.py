@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gc
-import os
 import shutil
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,19 +16,9 @@ from Services.Builder.extraction.completeness import CHECKS, Count, shortfall
 from Services.Builder.extraction.extract import extract
 from Services.Builder.extraction.extractors.rosettasciio.declared import DECLARED_READERS
 from Services.Builder.model import Extraction
+from tests.services.instrument_files import DATA, reads_files, real
 
-PROJECT = Path(__file__).resolve().parents[2]
-DATA = Path(os.environ.get("NEXUSCORE_TEST_DATA") or PROJECT.parent / "shared/data")
-# readers leave files open; that is theirs, and ends with the worker
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-real = pytest.mark.skipif(not DATA.is_dir(), reason=f"no instrument files at {DATA} (set NEXUSCORE_TEST_DATA)")
-
-
-@pytest.fixture(autouse=True)
-def closed() -> Iterator[None]:
-    """Let the readers' open files go while their warnings are still ignored."""
-    yield
-    gc.collect()
+pytestmark = reads_files
 
 
 def sentences_of(found: Extraction) -> list[str]:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 from rsciio.delmic._api import AcquisitionType
@@ -17,12 +13,10 @@ from Services.Builder.extraction.extractors.kinds import kind_of
 from Services.Builder.extraction.extractors.rosettasciio.read import read
 from Services.Builder.extraction.extractors.signal import Reading, main_signal, split
 from Services.Builder.model import Quantity
+from tests.services.instrument_files import DATA, reads_files, real
 from tests.services.reader_dictionaries import kind, positions, reading, signal, summary, uniform
 
-DATA = Path(os.environ.get("NEXUSCORE_TEST_DATA") or Path(__file__).resolve().parents[3] / "shared/data")
-real = pytest.mark.skipif(not DATA.is_dir(), reason=f"no instrument files at {DATA} (set NEXUSCORE_TEST_DATA)")
-
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = reads_files
 
 Y, X = uniform(4, "Y", "µm", True, 0.5), uniform(5, "X", "µm", True, 0.5)
 NM = positions(np.linspace(400, 800, 30), "Wavelength", "nm")
@@ -30,13 +24,6 @@ RAMAN = positions(np.linspace(100, 3200, 30), "Raman Shift", "1/cm")
 PICTURE = signal(
     uniform(480, "y", "µm", None), uniform(752, "x", "µm", None), dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")]
 )
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    """Let the readers' open files go while their warnings are still ignored."""
-    yield
-    gc.collect()
 
 
 class TestTheMeasurementOutranksThePicture:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import io
 import json
-import os
 from math import exp, factorial
-from pathlib import Path
 from typing import Any
 
 import dask.array as da
@@ -35,24 +32,14 @@ from Services.Builder.preview.labels import add_note
 from Services.Builder.preview.plot_labels import PlotLabel, place_above, place_at_lines
 from Services.Builder.preview.sampling import Mean, means
 from Services.Builder.preview.spectra import FOUND, FOUND_EDGES, FROM_FILE, PlottedSpectrum, annotate, elements_of
+from tests.services.exspy_signals import typed
+from tests.services.instrument_files import DATA, reads_files, real
 from tests.services.signal_files import axis, saved
 
-PROJECT = Path(__file__).resolve().parents[2]
-DATA = Path(os.environ.get("NEXUSCORE_TEST_DATA") or PROJECT.parent / "shared/data")
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::UserWarning"
-)
-real = pytest.mark.skipif(not DATA.is_dir(), reason=f"no instrument files at {DATA} (set NEXUSCORE_TEST_DATA)")
+pytestmark = [*reads_files, pytest.mark.filterwarnings("ignore::UserWarning")]
 
 KEV = np.arange(2048) * 0.01
 LOSSES = np.arange(-20, 300, 0.1)
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    """Let the readers' open files go while their warnings are still ignored."""
-    yield
-    gc.collect()
 
 
 def xrays(resolution: float = 130.0, seed: int = 1, **areas: float) -> np.ndarray:
@@ -371,6 +358,30 @@ class TestElementMaps:
         assert 0.7 * 3e3 < iron.counts[:, :6].mean() < 3e3
         assert abs(iron.counts[:, 6:].mean()) < 30
         assert iron.less_background
+
+    @pytest.mark.parametrize("lazy", [True, False])
+    @pytest.mark.parametrize("kind_of_number", ["u2", "f4", "f8"])
+    @pytest.mark.parametrize(("unit", "factor", "offset"), [("keV", 1.0, -0.2), ("eV", 1000.0, 0.003)])
+    def test_as_exspy_counts(self, lazy, kind_of_number, unit, factor, offset):
+        """Counts and background are those of `get_lines_intensity`, also of a line at the end of the spectrum."""
+        energies = Axis(2048, "Energy", unit, 0.00493 * factor, offset * factor)
+        data = self.image(lazy).data.astype(kind_of_number)
+        signal = Signal(data, (*self.AXES[:2], energies), "", "EDS_TEM")
+        kind, conditions = kind_of(Reading("", "", (signal,)), "a"), Conditions(("Fe", "Cu", "O", "Zn"), 200.0)
+        lines = maps.mapped_lines(conditions.elements, energies, conditions)
+        found = maps.element_maps(signal, kind, conditions, lines).maps
+        spectra = typed(signal, kind, conditions)
+        for one in found:
+            beside = maps._beside(one.line, lines, conditions.resolution) if one.less_background else None
+            window = maps._windows([one.line], conditions.resolution)[0]
+            (expected,) = spectra.get_lines_intensity(
+                [f"{one.line.element}_{one.line.name}"],
+                integration_windows=[[end * factor for end in window]],
+                background_windows=[[end * factor for end in beside]] if beside else None,
+            )
+            assert np.array_equal(one.counts, np.asarray(expected.data, np.float64))
+        assert len(found) == 4
+        assert {one.less_background for one in found} == {True, False}
 
     def test_each_chunk_is_read_once(self):
         reads: list[int] = []

@@ -19,8 +19,8 @@ from Services.Builder.record.validation import validate
 from Services.Builder.sample import SampleSession, make_session
 from tests.processes import messages
 from tests.services.builder_facility import PROJECT, Facility, wait_for
+from tests.services.instrument_files import DATA
 
-DATA = Path(os.environ.get("NEXUSCORE_TEST_DATA") or PROJECT.parent / "shared/data")
 REFERENCE = Path(os.environ.get("NEXUSCORE_TEST_REFERENCE") or PROJECT.parent / "shared/reference")
 NX = {"nx": "https://data.nist.gov/od/dm/nexus/experiment/v1.0"}
 

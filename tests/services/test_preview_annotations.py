@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 from PIL import Image
 
 from Services.Builder.extraction.extractors import Axis, Signal
 from Services.Builder.preview.annotations import annotations_of, drawn_into
+from tests.services.instrument_files import DATA, MISSING
 
-DATA = Path(os.environ.get("NEXUSCORE_TEST_DATA", Path(__file__).resolve().parents[3] / "shared/data"))
 GREEN = (0, 255, 0)
 
 
@@ -88,7 +85,7 @@ class TestAnnotations:
     def test_the_region_of_a_survey_image(self):
         path = DATA / "dm_nexus" / "Titan_survey_image_dataZeroed.dm3"
         if not path.is_file():
-            pytest.skip(f"no instrument files at {DATA} (set NEXUSCORE_TEST_DATA)")
+            pytest.skip(MISSING)
         from Services.Builder.extraction.extractors.rosettasciio.read import read
 
         (one,) = annotations_of(read(path).signals[0])

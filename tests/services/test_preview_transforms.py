@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,11 +12,9 @@ from Services.Builder.extraction.extractors import Axis, Reading, Signal
 from Services.Builder.extraction.extractors.kinds import kind_of
 from Services.Builder.preview import png
 from Services.Builder.preview.fourier import centred
-from tests.processes import PROJECT
+from tests.services.instrument_files import DATA, real
 
 SIZE = 64
-DATA = Path(os.environ.get("NEXUSCORE_TEST_DATA") or PROJECT.parent / "shared/data")
-real = pytest.mark.skipif(not DATA.is_dir(), reason=f"no instrument files at {DATA} (set NEXUSCORE_TEST_DATA)")
 
 
 @pytest.fixture

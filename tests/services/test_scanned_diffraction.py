@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,19 +15,10 @@ from Services.Builder.extraction.extractors.rosettasciio.merlin import line_of
 from Services.Builder.extraction.extractors.rosettasciio.read import read
 from Services.Builder.finding.files import TimeRange, find_files
 from Services.Builder.model import Quantity
+from tests.services.instrument_files import DATA, reads_files, real
 from tests.services.reader_dictionaries import kind, reading, signal, summary, uniform
 
-DATA = Path(os.environ.get("NEXUSCORE_TEST_DATA") or Path(__file__).resolve().parents[3] / "shared/data")
-real = pytest.mark.skipif(not DATA.is_dir(), reason=f"no instrument files at {DATA} (set NEXUSCORE_TEST_DATA)")
-
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    """Let the readers' open files go while their warnings are still ignored."""
-    yield
-    gc.collect()
+pytestmark = reads_files
 
 
 class TestScannedDiffraction:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -15,21 +13,15 @@ from Services.Builder.extraction.extract import extract
 from Services.Builder.extraction.extractors.rosettasciio.read import read
 from Services.Builder.extraction.signals.conditions import conditions_of
 from Services.Builder.model import Extraction
+from tests.services.instrument_files import reads_files
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [*reads_files, pytest.mark.filterwarnings("ignore")]
 HEADER = {
     "FORMAT": "EMSA/MAS Spectral Data File", "VERSION": "1.0", "TITLE": "Körner groß", "DATE": "14-MÄR-2026",
     "TIME": "13:45", "NPOINTS": "40", "NCOLUMNS": "1", "XUNITS": "keV", "YUNITS": "counts", "DATATYPE": "Y",
     "XPERCHAN": "0.5", "OFFSET": "0.25", "SIGNALTYPE": "EDS", "BEAMKV": "20.0", "PROBECUR": "1.5", "LIVETIME": "60.25",
 }  # fmt: skip
 COUNTS = [100.5 + 10 * (number % 7) for number in range(40)]
-
-
-@pytest.fixture(autouse=True)
-def closed() -> Iterator[None]:
-    """Let the readers' open files go while their warnings are still ignored."""
-    yield
-    gc.collect()
 
 
 def emsa(path: Path, encoding: str = "latin-1", comma: bool = False, **changed: str) -> Path:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gc
 import math
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,12 +21,11 @@ import pytest
 from Services.Builder.extraction.extractors import Reading, candidates
 from Services.Builder.extraction.extractors.dimensions import DERIVED
 from Services.Builder.model import Quantity
+from tests.services.instrument_files import DATA, real
 
-PROJECT = Path(__file__).resolve().parents[2]
-DATA = Path(os.environ.get("NEXUSCORE_TEST_DATA") or PROJECT.parent / "shared/data")
 FILES = Path(__file__).with_name("instrument_files.txt").read_text("utf-8").splitlines()
 pytestmark = [
-    pytest.mark.skipif(not DATA.is_dir(), reason=f"no instrument files at {DATA} (set NEXUSCORE_TEST_DATA)"),
+    real,
     # readers leave files open, and warn of what they find in them
     pytest.mark.filterwarnings("ignore"),
 ]

@@ -18,6 +18,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+COMPILING = (".emd", ".pts")
+"""Extensions of files for which some readers compile functions with numba."""
 _PACKAGES = ("rosettasciio", "sparse", "numba", "numpy")
 
 

@@ -19,6 +19,7 @@ from NexusCore.errors import NexusError
 from Services.Builder.extraction import wire
 from Services.Builder.extraction.jobs import Job, unknown
 from Services.Builder.extraction.processes import Launch, Start, memory_of
+from Services.Builder.extraction.processor_time import ProcessorTime
 from Services.Builder.extraction.scratch import Scratch
 from Services.Builder.model import Extraction
 
@@ -56,6 +57,7 @@ class FileReader:
         """What it may read of the file store; None as long as it has read nothing."""
         self.deadline = time.monotonic() + START_SECONDS
         self._memory_at_start = 0
+        self._processor_time: ProcessorTime | None = None
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self._scratch = Scratch()
         self.connection, theirs = Pipe()
@@ -94,6 +96,7 @@ class FileReader:
         self.job, self.best = job, None
         if self.serving:
             self.deadline = time.monotonic() + seconds
+            self._processor_time = ProcessorTime.of(job, self._process.pid, seconds)
             with contextlib.suppress(OSError):
                 self.connection.send(self._scratch.job(job))
 
@@ -111,12 +114,19 @@ class FileReader:
             return self._crashed()
         except MsgspecError:
             return self.abandon("gave no valid answer")
+        if self._processor_time is not None:
+            self._processor_time = self._processor_time.again()
         if answer.extraction.hashing and not (self.best and self.best.hashing):  # once for each file
             seconds = self.job.hash_seconds + HASHING_GRACE
             self.deadline = max(self.deadline, time.monotonic() + seconds)
         hashing = not answer.last and (answer.extraction.hashing or bool(self.best and self.best.hashing))
         self.best, self.spent = replace(answer.extraction, hashing=hashing), answer.spent
         return self._done() if answer.last else None
+
+    def exhausted(self) -> str:
+        """Return how a sentence goes on that says that the file takes too much processor time; "" where it doesn't."""
+        allowed = self._processor_time
+        return "" if self.job is None or allowed is None or not allowed.used_up() else allowed.sentence
 
     def abandon(self, what: str) -> Extraction:
         """Return what was read of the file before its process was lost."""

@@ -22,6 +22,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from types import TracebackType
 
+from Services.Builder.extraction.compiling import COMPILING
 from Services.Builder.extraction.fork_server import ForkRefused, ForkServer, ForkServerLost, supported
 from Services.Builder.extraction.jobs import Job, TimeLimit, in_common_root, unread
 from Services.Builder.extraction.preloading import cache_folder
@@ -32,8 +33,6 @@ from Services.Builder.extraction.scratch_folder import remove_abandoned
 from Services.Builder.model import Extraction
 
 EXTRACT = "Services.Builder.extraction.workers:extract_job"
-COMPILING = (".emd", ".pts")
-"""Extensions of files for which some readers compile functions with numba."""
 _STOP_CHECK_SECONDS = 0.1
 """Interval of checks whether to stop, and of how much memory is taken."""
 _MOST_LOSSES = 3
@@ -240,6 +239,8 @@ class Workers:
                 finished = child.receive(self._seconds)
             elif time.monotonic() >= child.deadline:
                 finished = self._timed_out(child)
+            elif what := child.exhausted():
+                finished = child.abandon(what)
             else:
                 continue
             if finished is not None:

@@ -9,6 +9,9 @@ no reader of the record could see that they were not measured.
 Only the data, the axes, the metadata and the reader's own functions are handed over: the rest of an .hspy file may name
 a module to be imported, and attributes to be set. Signals inside the metadata stay what they are in the file.
 
+Where the reader's axes are complete and no function is to be applied, HyperSpy's signal would say what the reader says:
+none is made, for that takes longer than reading a small file.
+
 In three things HyperSpy by itself is worse, and what it does is changed here. One function of the mapping that fails
 costs the signal; here, it costs its entry. The vendor's metadata are kept out of the signal: each of the reader's
 functions would copy them, and a file of DigitalMicrograph would take 40 ms more. And a signal that HyperSpy refuses
@@ -18,7 +21,7 @@ would cost the file; here, the reader's own axes are kept, with a message.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,10 +30,13 @@ import numpy as np
 from Services.Builder.extraction.extractors.cleaning import one_line
 from Services.Builder.extraction.extractors.faults import FileRefused
 from Services.Builder.extraction.signals.libraries import hyperspy
+from Services.Builder.extraction.signals.mapping import translated
 
 _log = logging.getLogger("hyperspy.nexuscore")
-_OBJECTS = ("_sig_", "_hspy_AxesManager_", "_hspy_Axis_")
-"""How keys begin that HyperSpy takes for objects to be made."""
+_REGULAR = frozenset(("name", "units", "size", "scale", "offset", "navigate", "index_in_array"))
+"""What an axis says that needs no HyperSpy to be understood."""
+_LARGEST = 1e200
+"""Sizes below which no position along an axis is infinite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,11 @@ def completed(dictionary: Mapping[str, Any]) -> Completed:
         ``data``, ``axes``, ``metadata``, ``original_metadata``, ``mapping`` and ``post_process``.
     """
     data, axes = dictionary["data"], dictionary.get("axes") or ()
-    metadata = _metadata(dictionary)
+    metadata = translated(
+        dictionary.get("metadata") or {}, dictionary.get("original_metadata") or {}, dictionary.get("mapping")
+    )
+    if _is_complete(dictionary):
+        return Completed(data, [dict(axis, navigate=axis.get("navigate")) for axis in axes], metadata)
     try:
         signal = _signal(dictionary)
         return Completed(signal.data, _axes(signal, axes), metadata)
@@ -62,6 +72,47 @@ def completed(dictionary: Mapping[str, Any]) -> Completed:
     except Exception as error:  # noqa: BLE001 - numbers and names of every sort come from files; it is recorded
         _log.warning("HyperSpy makes no signal of it, the reader's axes are kept: %s", one_line(error))
         return Completed(data, axes, metadata)
+
+
+def _is_complete(dictionary: Mapping[str, Any]) -> bool:
+    """Return whether HyperSpy would leave the data and the axes as they are.
+
+    It sees to it that the dimensions that were scanned are the first ones, and takes numbers for texts and texts for
+    numbers where it can.
+    """
+    data, axes = dictionary["data"], dictionary.get("axes") or ()
+    if dictionary.get("post_process") or not _is_usual(data) or len(axes) != data.ndim:
+        return False
+    if not all(_is_regular(axis, length) for axis, length in zip(axes, data.shape, strict=True)):
+        return False
+    scanned = [axis["navigate"] for axis in axes if "navigate" in axis]
+    if not scanned:
+        about = (dictionary.get("metadata") or {}).get("Signal")
+        return not (isinstance(about, Mapping) and "record_by" in about)
+    return len(scanned) == len(axes) and scanned == sorted(scanned, reverse=True)
+
+
+def _is_usual(data: Any) -> bool:
+    """Return whether an array is one of numbers, of numpy or dask, with at least one dimension and no empty one."""
+    return (
+        (type(data) in (np.ndarray, np.memmap) or hasattr(data, "dask"))
+        and data.dtype.kind in "biufc"
+        and all((data.ndim, *data.shape))
+    )
+
+
+def _is_regular(axis: Mapping[str, Any], length: int) -> bool:
+    """Return whether an axis has evenly spaced positions, one for each of the array's, and names that are texts."""
+    if not _REGULAR.issuperset(axis) or axis.get("size") != length:
+        return False
+    scale, offset = axis.get("scale", 1.0), axis.get("offset", 0.0)
+    return (
+        all(isinstance(number, float | int) for number in (scale, offset))
+        and 0 < abs(scale) < _LARGEST
+        and abs(offset) < _LARGEST
+        and isinstance(axis.get("navigate", False), bool)
+        and all(text is None or isinstance(text, str) for text in (axis.get("name"), axis.get("units")))
+    )
 
 
 def _signal(dictionary: Mapping[str, Any]) -> Any:
@@ -101,81 +152,3 @@ def _axes(signal: Any, given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any
             raise ValueError(f"the axis has {axis.size} positions, the array {length}")
         axes.append({**described, "navigate": axis.navigate if stated else None})
     return axes
-
-
-def _metadata(dictionary: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the metadata that a dictionary has, and those that its mapping yields from HyperSpy's tree of the others.
-
-    One function of the mapping that fails costs its entry.
-    """
-    metadata = _plain(dictionary.get("metadata") or {})
-    mapping = dictionary.get("mapping")
-    if not mapping:
-        return metadata
-    tree = hyperspy().utils.DictionaryTreeBrowser
-    original = tree(_asked_for(dictionary.get("original_metadata") or {}, _branches(mapping)))
-    translated = tree()
-    for path, target in mapping.items():
-        try:
-            if not target or path not in original:
-                continue
-            where, convert = target
-            value = original.get_item(path)
-            value = convert(value) if convert else value
-            if value is not None:
-                translated.set_item(where, value)
-        except Exception as error:  # noqa: BLE001 - a foreign conversion of one entry; it is recorded, the entry kept
-            _log.warning("the entry %s could not be converted: %s", path, one_line(error))
-    return _merged(metadata, _plain(translated.as_dictionary()))
-
-
-def _branches(paths: Iterable[str]) -> dict[str, Any]:
-    """Return the tree that some paths are of: their parts as keys, None at the end of each."""
-    branches: dict[str, Any] = {}
-    for path in paths:
-        *above, last = str(path).split(".")
-        branch = branches
-        for part in above:
-            branch = branch.setdefault(part, {})
-            if branch is None:  # all of it is asked for
-                break
-        else:
-            branch[last] = None
-    return branches
-
-
-def _asked_for(given: Mapping[Any, Any], branches: Mapping[str, Any]) -> dict[Any, Any]:
-    """Return what a mapping can ask for, in a copy: HyperSpy makes an attribute of each entry that its tree is given.
-
-    An entry whose name is no plain word is kept: HyperSpy calls it something else.
-    """
-    kept = {}
-    for key, value in given.items():
-        plain = isinstance(key, str) and key.isascii() and key.isidentifier()
-        if plain and key not in branches:
-            continue
-        branch = branches[key] if plain else None
-        kept[key] = value if branch is None or type(value) is not dict else _asked_for(value, branch)
-    return kept
-
-
-def _merged(given: dict[str, Any], further: Mapping[str, Any]) -> dict[str, Any]:
-    """Return one tree of two, in which the second one's values go before."""
-    merged = dict(given)
-    for key, value in further.items():
-        before = merged.get(key)
-        merged[key] = _merged(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
-    return merged
-
-
-def _plain(tree: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return a copy without what HyperSpy would make objects of, wherever it stands."""
-    return {str(key): _without_objects(value) for key, value in tree.items() if not str(key).startswith(_OBJECTS)}
-
-
-def _without_objects(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return _plain(value)
-    if isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
-        return [_without_objects(item) for item in value]
-    return value
