@@ -21,8 +21,9 @@ from Services.Builder.extraction.extractors import Axis, Reading, Signal
 from Services.Builder.extraction.extractors.kinds import kind_of
 from Services.Builder.extraction.extractors.rosettasciio.light_types import LUMINESCENCE, of_light
 from Services.Builder.extraction.extractors.rosettasciio.read import read
+from tests.processes import PROJECT
 from tests.services.signal_files import axis, saved
-from tests.services.test_named_spectra import DATA, PROJECT, real
+from tests.services.test_named_spectra import DATA, real
 
 EXTENSIONS = ("lumispy", "pyxem")
 MISSING = [name for name in EXTENSIONS if importlib.util.find_spec(name) is None]
