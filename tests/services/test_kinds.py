@@ -245,6 +245,20 @@ class TestTechniquesHaveTheirNames:
         assert summary("Hamamatsu", signal(*axes, original={"Comment": {"Acquisition": {}}})) == expected
 
     @pytest.mark.parametrize(
+        ("sections", "expected", "measured"),
+        [
+            (("Acquisition", "Spectrograph"), ("Spectrum", "Optical_Spectroscopy", "spectrum image"), "wavelength"),
+            (("Acquisition",), ("Image", "Imaging", "image"), "length"),
+        ],
+    )
+    def test_hamamatsu_tiff_behind_a_spectrograph(self, sections, expected, measured):
+        """Its reader calls the axes height and width; the streak tube is not swept."""
+        original = {"ImageDescriptionParsed": {section: {} for section in sections}}
+        given = signal(uniform(9, "height", "", None), uniform(30, "width", "nm", None, 0.017), original=original)
+        assert summary("Hamamatsu", given) == expected
+        assert reading("Hamamatsu", given).main.axes[1].dimension == measured
+
+    @pytest.mark.parametrize(
         ("axes", "expected"),
         [
             ((Y, X, NM), ("SpectrumImage", "Optical_Spectroscopy", "spectrum image")),

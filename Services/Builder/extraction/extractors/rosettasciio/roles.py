@@ -10,7 +10,8 @@ Delmic ODEMIS
     intensity of cathodoluminescence, ``ar`` and ``ek1`` are resolved by angle, ``temporal`` by time; the others are
     of electrons.
 Hamamatsu HPD-TA
-    A streak camera's picture is time-resolved unless its vertical axis is that of the camera (focus mode).
+    A streak camera's picture is time-resolved unless its vertical axis is that of the camera (focus mode). Behind a
+    spectrograph, its horizontal axis in nm is one of wavelengths in both modes.
 Bruker ESPRIT
     What an M4 Tornado writes has a ``TRTXrfHeader`` with voltage and angle of the X-ray tube; the reader keeps these
     two as the whole header of the (electron) analysis.
@@ -39,7 +40,7 @@ from Services.Builder.extraction.extractors.tree import lookup
 
 Signals = list[dict[str, Any]]
 _DIFFRACTION = "electron_diffraction"
-_STREAK = "LumiTransientSpectrum"
+_STREAK, _LIGHT = "LumiTransientSpectrum", "Luminescence"
 _TIMES = ("s", "ms", "µs", "us", "ns", "ps", "fs")
 _CL_OF_ODEMIS = ("pmt", "ar", "ek1", "temporal spectrum", "temporal", "spectrum")
 _RESOLVED_IN_TIME = {"temporal spectrum": _STREAK, "temporal": "LumiTransient"}
@@ -76,12 +77,18 @@ def _of_odemis(signal: dict[str, Any]) -> dict[str, Any]:
 
 def streak(_path: Path, signals: Sequence[dict[str, Any]]) -> Signals:
     """Return what the readers of Hamamatsu's files returned, with pictures of streak cameras called so."""
-    return [
-        _with_type({**signal, "axes": [_of_streak(axis) for axis in signal["axes"]]}, _STREAK)
-        if _is_streak(signal)
-        else signal
-        for signal in signals
-    ]
+    return [_of_hamamatsu(signal) for signal in signals]
+
+
+def _of_hamamatsu(signal: dict[str, Any]) -> dict[str, Any]:
+    comment = _hamamatsu_comment(signal)
+    if len(signal["axes"]) < 2:
+        return signal
+    named = {**signal, "axes": [_of_streak(axis) for axis in signal["axes"]]}
+    if any(axis.get("units") in _TIMES for axis in signal["axes"]):
+        return _with_type(named, _STREAK) if comment else signal
+    spectra = "Spectrograph" in comment and any(axis["name"] == "Wavelength" for axis in named["axes"])
+    return _with_type(named, _LIGHT) if spectra else signal
 
 
 def _of_streak(axis: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,12 +99,11 @@ def _of_streak(axis: Mapping[str, Any]) -> dict[str, Any]:
     return {**axis, "name": name, "navigate": False}
 
 
-def _is_streak(signal: Mapping[str, Any]) -> bool:
+def _hamamatsu_comment(signal: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the sections of settings that HPD-TA keeps with a picture; empty where there are none."""
     original = signal.get("original_metadata") or {}
     comment = lookup(original, "Comment") or lookup(original, "ImageDescriptionParsed")
-    if not isinstance(comment, Mapping) or len(signal["axes"]) < 2:
-        return False
-    return any(axis.get("units") in _TIMES for axis in signal["axes"])
+    return comment if isinstance(comment, Mapping) else {}
 
 
 def bruker(path: Path, signals: Sequence[dict[str, Any]]) -> Signals:
