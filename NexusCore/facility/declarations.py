@@ -9,7 +9,7 @@ from NexusCore.config.catalogue import Collected
 from NexusCore.config.changes import DEFAULT, NAMES_VERSION
 from NexusCore.config.forms import LOCATION, LOG_FILE, PATH, URL, ZONE
 from NexusCore.facility.file_times import PC, SERVER
-from NexusCore.facility.instruments import INSTRUMENTS_FOLDER
+from NexusCore.facility.instruments import INSTRUMENTS_FOLDER, MICROSCOPES
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 """Levels of the log, as the configuration names them."""
@@ -86,5 +86,9 @@ def _instrument(config: Collected) -> None:
     field("calendar_words", "", comment=f"{only} with one of these in title, description or categories {more}")
     field("calendar_url", "", comment="Where people see its reservations.", form=URL)
     field("api_url", "", form=LOCATION, comment="Where programs read its reservations: URL, or path of a file.")
+    field(
+        "microscope", "", choices=("", *MICROSCOPES),
+        comment="Which it is, for spectra that do not say it: TEM, STEM, SEM; empty: as its names say.",
+    )  # fmt: skip
     field("timezone", "", form=ZONE, comment="Time zone of its PC and its calendar; empty: that of this machine.")
     field("file_times", SERVER, comment="Whose clock dates its files.", choices=(SERVER, PC))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 from datetime import tzinfo
 from pathlib import Path
@@ -12,6 +13,9 @@ from NexusCore.config.store import near_miss
 from NexusCore.errors import ConfigException, NoInstrumentForHost, NoSuchInstrument
 
 INSTRUMENTS_FOLDER = "Instruments"
+MICROSCOPES = ("TEM", "STEM", "SEM")
+"""Kinds of microscopes that a record may name."""
+_COLUMN = re.compile(r"(?<![A-Za-z])(?:S?TEM|SEM)(?![A-Za-z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +50,18 @@ class Instrument:
     """Where programs read its reservations: URL, or path of an iCalendar file."""
     harvester: str = ""
     """Kind of calendar behind `api_url`: a folder of `Services/Harvester/sources`; empty for none."""
+    microscope: str = ""
+    """``TEM``, ``STEM`` or ``SEM``; empty: what its names say (see `column`)."""
     timezone: str = ""
     """IANA name of the zone its PC and its calendar run on; empty for this machine's."""
+
+    @property
+    def column(self) -> str | None:
+        """The kind of microscope: `microscope`, else the one that its names contain as a word; None if neither says."""
+        if self.microscope in MICROSCOPES:
+            return self.microscope
+        words = set(_COLUMN.findall(f"{self.pid} {self.name} {self.schema_name}"))
+        return words.pop() if len(words) == 1 else None
 
     @property
     def zone(self) -> tzinfo | None:

@@ -300,7 +300,7 @@ class RecordMaker:
         files = self._files(session, session_files, settings, not_in_it)
         places.prepare()
         profile = profile_of(self._facility.config, instrument, settings)
-        context = context_of(samples_of(booking))
+        context = context_of(samples_of(booking), instrument.column)
         jobs = [_job(file, places, profile, settings.hash_seconds, context) for file in _longest_first(files)]
         from Services.Builder.grouping.activities import group_files  # with NumPy, while the readers still get ready
 

@@ -278,7 +278,7 @@ class TestTechniquesHaveTheirNames:
             (positions([100, 200, 300], "Raman Shift", "1/cm"), "Raman", "Raman Shift Range"),
             (positions([10000, 20000], "Wavenumber", "1/cm"), "Optical_Spectroscopy", "Wavenumber Range"),
             (positions([400, 500], "Wavelength", "nm"), "Optical_Spectroscopy", "Wavelength Range"),
-            (positions([1.5, 2.5], "Energy", "eV"), "Spectroscopy", "Energy Range"),
+            (positions([1.5, 2.5], "Energy", "eV"), "Optical_Spectroscopy", "Energy Range"),
         ],
     )
     def test_horiba(self, axis, expected, name):
@@ -309,9 +309,9 @@ class TestTechniquesHaveTheirNames:
         assert found.meta["X-ray Tube Voltage"] == Quantity(50, "kV")
         assert "Acceleration Voltage" not in found.meta
         assert found.column is None
-        # without the tube's header in the file, it is an electron microscope's
+        # without the tube's header in the file, it is an electron microscope's, by 50 kV a transmission one
         spx.write_text("<TRTSpectrum><ClassInstance Type='TRTESMAHeader'/></TRTSpectrum>")
-        assert kind_of(reading("Bruker", one, name=str(spx)), "a").data_type == "SEM_EDS"
+        assert kind_of(reading("Bruker", one, name=str(spx)), "a").data_type == "TEM_EDS"
 
     @pytest.mark.parametrize(
         ("title", "others", "expected"),

@@ -122,6 +122,8 @@ class TestAxesAreReadable:
         assert ordinate(counted) == "Counts"
         assert ordinate(Signal(np.zeros(3), (Axis(3),))) == "Intensity (a.u.)"
         assert ordinate(Signal(np.zeros(3), (Axis(3),), quantity="Current (nA)")) == "Current (nA)"
+        assert ordinate(Signal(np.zeros(3), (Axis(3),), quantity="Temperature (Celsius)")) == "Temperature (°C)"
+        assert ordinate(Signal(np.zeros(3), (Axis(3),), quantity="X-rays (a.u.)")) == "X-rays (a.u.)"
 
 
 class TestColours:

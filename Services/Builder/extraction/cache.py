@@ -34,12 +34,12 @@ from Services.Builder.finding.folders import is_dataset, size_and_time
 from Services.Builder.model import Extraction
 
 DAY = 86_400 * SECOND
-_READER_PACKAGES = ("rosettasciio", "hyperspy", "exspy")
+_READER_PACKAGES = ("rosettasciio", "hyperspy", "exspy", "lumispy", "pyxem")
 """Packages whose version decides what a file yields."""
 _OURS = (
     *("extraction/dataset_view.py", "extraction/extract.py", "extraction/fingerprints.py", "finding/folders.py"),
-    *("extraction/completeness", "extraction/context.py", "extraction/extractors", "extraction/signals", "preview"),
-    *("elements.py", "sample_matching.py"),
+    *("extraction/context.py", "extraction/microscope.py", "elements.py", "sample_matching.py"),
+    *("extraction/completeness", "extraction/extractors", "extraction/signals", "preview"),
 )
 
 Stamp = tuple[int, int]

@@ -1,4 +1,4 @@
-"""What a session's reservation says that its files may leave out: the elements of the samples.
+"""What is known of a session that its files may leave out: the elements of the samples, the kind of microscope.
 
 A reservation is typed in by anyone who may book: only symbols of elements are taken from it, and only so many samples.
 What comes of it is never written as if a file said so.
@@ -25,6 +25,8 @@ class ReadingContext:
 
     samples: tuple[Sample, ...] = ()
     """Those of the session's reservation: names, identifiers and elements alone."""
+    column: str | None = None
+    """Kind of microscope that the instrument is: ``TEM``, ``STEM`` or ``SEM``; None where that is not known."""
 
     def elements_of(self, path: Path, meta: Mapping[str, Quantity]) -> tuple[str, ...]:
         """Return symbols of the elements in the sample that a file shows; of all samples where it names none of them.
@@ -43,18 +45,26 @@ class ReadingContext:
 NO_CONTEXT = ReadingContext()
 
 
-def context_of(samples: Iterable[Sample]) -> ReadingContext:
-    """Return the context that the samples of a reservation are, without what is no element."""
+def context_of(samples: Iterable[Sample], column: str | None = None) -> ReadingContext:
+    """Return the context of a session's files.
+
+    Parameters
+    ----------
+    samples
+        Those of the reservation; what they name besides elements is left out.
+    column
+        Kind of microscope that the instrument is.
+    """
     known = []
     for sample in samples:
         stated = {symbol.strip() for symbol in sample.elements}
         elements = tuple(symbol for symbol in ELEMENTS if symbol in stated)
         known.append(Sample(_short(sample.name), sample.id, _short(sample.ref), elements=elements))
     if not any(sample.elements for sample in known):
-        return NO_CONTEXT
+        return ReadingContext(column=column)
     if len(known) > MOST_SAMPLES:
         known = [Sample(elements=_union(known))]
-    return ReadingContext(tuple(known))
+    return ReadingContext(tuple(known), column)
 
 
 def without_samples(context: ReadingContext) -> ReadingContext:

@@ -33,6 +33,7 @@ from Services.Builder.extraction.extractors.kinds import UNKNOWN, Kind, kind_of
 from Services.Builder.extraction.extractors.profile import NOTHING_KNOWN, Profile
 from Services.Builder.extraction.fingerprints import fingerprints, missing_digests, size, without_digest
 from Services.Builder.extraction.jobs import HASH_SECONDS
+from Services.Builder.extraction.microscope import with_microscope
 from Services.Builder.extraction.open_guard import restrict_reads
 from Services.Builder.extraction.reader_sandbox import ANYONES, own_scratch, readable
 from Services.Builder.extraction.signals.booked import labelled_quantities
@@ -149,6 +150,7 @@ def _stages(
     path = view.files.path
     with capture_output() as captured, _own_files(view) as elsewhere:
         reading, warnings, checked = _read(view, elsewhere)
+        reading = reading and with_microscope(reading, context.column, path.stem)
     captured.remarks[:] = map(view.without_place, captured.remarks)
     captured.messages[:] = map(view.without_place, captured.messages)
     kind = kind_of(reading, path.stem) if reading else UNKNOWN

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
+from Services.Builder.extraction.extractors.quantities import symbol
 from Services.Builder.extraction.extractors.signal import Axis, Signal
 from Services.Builder.preview.lettering import fitted_label
 
@@ -20,6 +22,7 @@ COLOUR = "#333333"
 _PALE = "#777777"
 _SIZES = (12, 11, 10)
 """Heights of a label's letters in pixels, the preferred one first."""
+_WITH_UNIT = re.compile(r"(?P<name>[^()]+) \((?P<unit>[^()]+)\)")
 _POINTS = 72
 _APART = 10
 """Pixels between two numbers of an axis."""
@@ -54,12 +57,14 @@ def titled(axis: Axis, otherwise: str) -> str:
 
 
 def ordinate(signal: Signal) -> str:
-    """Return what the values of a signal are, with their unit as far as the file says.
+    """Return what the values of a signal are, with their unit's symbol as far as the file says: ``Temperature (°C)``.
 
     X-rays are counted; any other intensity without a unit is in arbitrary ones.
     """
     if signal.quantity.lower() not in ("", "intensity"):
-        return signal.quantity
+        stated = _WITH_UNIT.fullmatch(signal.quantity)
+        unit = symbol(stated["unit"]) if stated else None
+        return f"{stated['name']} ({unit})" if stated and unit else signal.quantity
     if signal.signal_type.upper().startswith("EDS") and signal.data.dtype.kind in "ui":
         return "Counts"
     return "Intensity (a.u.)"

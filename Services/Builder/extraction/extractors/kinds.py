@@ -9,7 +9,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from Services.Builder.extraction.extractors.signal import SPECTRAL, Reading, Signal, is_pattern, is_spectral, split
+from Services.Builder.extraction.extractors.signal import (
+    SPECTRAL,
+    Reading,
+    Signal,
+    is_diffraction,
+    is_pattern,
+    is_spectral,
+    split,
+)
 from Services.Builder.extraction.extractors.techniques import (
     is_time_resolved,
     stated_column,
@@ -80,7 +88,7 @@ def _one_dimensional(
 ) -> Kind:
     axis = signal.axes[measured[0]]
     technique = technique_of_spectra(signal, axis, column, hints)
-    if "diffraction" in signal.signal_type.lower():  # a profile through patterns, or their azimuthal mean
+    if is_diffraction(signal):  # a profile through patterns, or their azimuthal mean
         data_type = _joined(column or "TEM", "Diffraction_Profile")
         return Kind("Diffraction", data_type, "spectrum image" if scanned else "curve", scanned, measured)
     if is_time_resolved(signal):
@@ -176,7 +184,7 @@ def _reciprocal(
     if _is_packed_transform(signal):
         return "FFT"
     dimensions = {signal.axes[index].dimension for index in measured}
-    diffraction = "diffraction" in signal.signal_type.lower()
+    diffraction = is_diffraction(signal)
     if dimensions == {"length"} and not diffraction:
         return None
     reciprocal = dimensions <= {"reciprocal", "angle"}

@@ -169,6 +169,12 @@ def is_spectral(signal: Signal, measured: tuple[int, ...]) -> bool:
     return any(signal.axes[index].dimension in SPECTRAL for index in measured)
 
 
+def is_diffraction(signal: Signal) -> bool:
+    """Return whether a reader calls a signal diffraction: patterns or profiles, not lists of their spots (pyxem's)."""
+    stated = signal.signal_type.lower()
+    return "diffraction" in stated and "vectors" not in stated
+
+
 def is_pattern(signal: Signal, scanned: tuple[int, ...], measured: tuple[int, ...]) -> bool:
     """Return whether frames are diffraction patterns by what the reader says, by their axes or those of the scan.
 
@@ -176,7 +182,7 @@ def is_pattern(signal: Signal, scanned: tuple[int, ...], measured: tuple[int, ..
     """
     if len(measured) != 2 or signal.colour:
         return False
-    if "diffraction" in signal.signal_type.lower():
+    if is_diffraction(signal):
         return True
     dimensions = {signal.axes[index].dimension for index in measured}
     if dimensions <= {"reciprocal", "angle"} or {signal.axes[index].name.lower() for index in measured} <= _Q_NAMES:

@@ -35,7 +35,9 @@ from Services.Builder.extraction.extractors.rosettasciio.corrections import (
 from Services.Builder.extraction.extractors.rosettasciio.declared import DECLARED_READERS, Declared, readers_for
 from Services.Builder.extraction.extractors.rosettasciio.fei_mrc import with_extended_header
 from Services.Builder.extraction.extractors.rosettasciio.lenient_dates import lenient_dates
+from Services.Builder.extraction.extractors.rosettasciio.light_types import of_light
 from Services.Builder.extraction.extractors.rosettasciio.mdoc import with_settings_beside
+from Services.Builder.extraction.extractors.rosettasciio.microscopes import grounded
 from Services.Builder.extraction.extractors.rosettasciio.samples import arrange_samples
 from Services.Builder.extraction.extractors.rosettasciio.vendors import vendors_for
 from Services.Builder.extraction.extractors.settings import number
@@ -170,7 +172,7 @@ def section(metadata: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
 
 def reading_of(by: Declared, path: Path, dictionaries: Iterable[Mapping[str, Any]]) -> Reading:
     """Return the reading of what a reader returned."""
-    signals = tuple(_signal(signal) for signal in dictionaries)
+    signals = tuple(of_light(by.plugin, _signal(grounded(by.plugin, signal))) for signal in dictionaries)
     main = main_signal(signals)
     assert main is not None, "a reader that finds nothing has raised"  # noqa: S101
     column, stated = section(main.metadata)
