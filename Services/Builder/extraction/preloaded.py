@@ -14,7 +14,6 @@ PRELOADED = (
     "dask.base",
     "scipy.ndimage",
     "scipy.optimize",
-    "scipy.signal",
     "PIL.Image",
     "matplotlib.figure",
     "matplotlib.backends.backend_agg",
