@@ -27,6 +27,9 @@ ACROSS = {"name": "x", "units": "nm", "size": 3, "scale": 0.5, "offset": -1.0, "
 DOWN = {**ACROSS, "name": "y", "size": 2, "navigate": True}
 
 
+ONE_ROW = np.zeros((1, 3))
+
+
 def by_hyperspy(dictionary: Mapping[str, Any]) -> Completed:
     """Return what HyperSpy's signal and browsers make of a reader's dictionary."""
     with pytest.MonkeyPatch.context() as changed:
@@ -52,6 +55,7 @@ def array(*axes: Mapping[str, Any]) -> np.ndarray[Any, Any]:
         ({**DOWN, "navigate": False}, ACROSS),
         (DOWN, {**ACROSS, "navigate": True}),
         ({"size": 2}, {"size": 3, "name": None, "units": None}),
+        ({**DOWN, "_type": "UniformDataAxis", "is_binned": True}, ACROSS),
         ({"size": 2, "units": ""}, {"size": 3, "name": "", "units": "Å"}),
         ({**DOWN, "scale": np.float64(0.1), "offset": 2}, {**ACROSS, "scale": -2}),
     ],
@@ -62,7 +66,11 @@ class TestAxesThatAreComplete:
 
     def test_as_hyperspy_sees_them(self, axes: tuple[dict[str, Any], ...], lazy: bool) -> None:
         data = array(*axes)
-        dictionary = {"data": dask.array.from_array(data) if lazy else data, "axes": list(axes)}
+        dictionary = {
+            "data": dask.array.from_array(data) if lazy else data,
+            "axes": list(axes),
+            "post_process": [lambda signal: signal.squeeze()],
+        }
         assert completion._is_complete(dictionary)
         assert described(completed(dictionary)) == described(by_hyperspy(dictionary))
 
@@ -78,7 +86,10 @@ class TestAxesThatAreComplete:
         {"axes": [DOWN, {**ACROSS, "scale": 0.0}]},
         {"axes": [DOWN, {**ACROSS, "offset": float("nan")}]},
         {"axes": [DOWN, {"axis": [1.0, 2.0, 4.0], "navigate": False}]},
-        {"axes": [DOWN, ACROSS], "post_process": [lambda signal: signal]},
+        {"axes": [DOWN, {**ACROSS, "_type": "FunctionalDataAxis"}]},
+        {"axes": [DOWN, ACROSS], "post_process": [lambda signal: signal.squeeze(), lambda signal: signal.T]},
+        {"axes": [DOWN, ACROSS], "post_process": [lambda signal: None]},
+        {"axes": [{**DOWN, "size": 1}, ACROSS], "post_process": [lambda signal: signal.squeeze()], "data": ONE_ROW},
         {"axes": [{"size": 2}, {"size": 3}], "metadata": {"Signal": {"record_by": "image"}}},
         {"axes": [DOWN]},
         {"axes": []},
@@ -94,8 +105,13 @@ ORIGINAL = {
     "plain": {"text": "x", "none": None, "array": np.arange(3)},
     "twice": 1,
     "tree": {"leaf": 3},
+    "deep": {"inner": {"value": 4}},
     "Camera length_m": 0.2,
 }
+
+
+def default(tree: Any) -> Any:
+    return tree.get_item("no", default=5) if "no" not in tree else None
 
 
 def refusing(value: object) -> object:
@@ -113,6 +129,13 @@ def refusing(value: object) -> object:
         {"plain.text": ("General.a", None), "twice": ("General.a.b", None)},
         {"tree": ("General.tree", None)},
         {"tree": ("General.leaf", lambda tree: tree.leaf)},
+        {"A_b": ("General.leaf", lambda tree: tree.get_item("c-d"))},
+        {"A_b": ("General.no", lambda tree: tree.get_item("x.y")), "tree": ("General.default", default)},
+        {"tree": ("General.names", lambda tree: [*tree.keys(), "leaf" in tree, "x" in tree, tree["leaf"]])},
+        {"tree": ("General.get", lambda tree: hasattr(tree, "get"))},
+        {"tree": ("General.absent", lambda tree: tree["absent"])},
+        {"tree": ("General.copy", lambda tree: tree.as_dictionary()["leaf"])},
+        {"deep": ("General.inner", lambda tree: tree.inner.value), "plain.text": ("General.text", None)},
         {"twice": ("General.tree", lambda value: {"made": value})},
         {"copy": ("General.copy", None), "keys.x": ("General.keys", None), "plain.text": None},
     ],

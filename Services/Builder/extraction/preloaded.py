@@ -14,7 +14,6 @@ PRELOADED = (
     "dask.base",
     "scipy.ndimage",
     "scipy.optimize",
-    "scipy.signal",
     "PIL.Image",
     "matplotlib.figure",
     "matplotlib.backends.backend_agg",
@@ -31,10 +30,13 @@ PRELOADED = (
 
 
 def preload() -> None:
-    """Import all of them, and HyperSpy and exspy without their side effects."""
+    """Import all of them, HyperSpy and exspy without their side effects, and read the time zones."""
     for name in PRELOADED:
         import_module(name)
+    from dateutil.zoneinfo import get_zonefile_instance
+
     from Services.Builder.extraction.signals.libraries import exspy, hyperspy
 
+    get_zonefile_instance()
     hyperspy()
     exspy()

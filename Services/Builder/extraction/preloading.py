@@ -11,6 +11,7 @@ import os
 import shutil
 import stat
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -40,6 +41,11 @@ READERS = (*("bruker", "digitalmicrograph", "emd", "image", "mrc", "msa", "quant
 """Readers of RosettaSciIO for the formats that microscopes write most; none that imports numba."""
 _ONLY_KNOWN = ("sparse", "scipy.sparse", "scipy.fftpack")
 """Modules whose arrays dask.array knows if they are there."""
+_FOR_PLOTS_IN_SPACE = ("mpl_toolkits.mplot3d",)
+_NEVER_USED = ("numba", "ssl")
+"""Modules that HyperSpy's import takes if they are there: encrypted connections, which no process that reads makes."""
+_RARELY_USED = ("sympy", "requests", "fontTools.agl")
+"""Modules for formulas, for a data base on the web, and for the names of letters in PostScript."""
 COMPILED, _UNITS = "numba", "units"
 """Folders in that for caches: of compiled functions, and of definitions of units."""
 
@@ -67,11 +73,13 @@ def preload(function: str, everything: bool = False, cache: Path | None = None) 
         share_units(cache)
         _import_dask()
         # whatever goes wrong here, such as for lack of room for a folder, the files that need it say so
-        for name in (*LIBRARIES, *(f"rsciio.{reader}._api" for reader in READERS)):
-            with suppress(Exception):
-                import_module(name)
+        with _not_found(*_FOR_PLOTS_IN_SPACE), _imported_when_used(*_RARELY_USED), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # matplotlib's, that there are no plots in space
+            for name in (*LIBRARIES, *(f"rsciio.{reader}._api" for reader in READERS)):
+                with suppress(Exception):
+                    import_module(name)
         # half a second, for functions that nothing here calls; and as long for formulas that hardly anything asks for
-        with suppress(Exception), _not_found("numba"), _imported_when_used("sympy"), _without_statistics():
+        with suppress(Exception), _not_found(*_NEVER_USED), _imported_when_used(*_RARELY_USED):
             preloaded.preload()
         with suppress(Exception):
             _draw_spectrum()
@@ -154,46 +162,26 @@ class _StandIn(ModuleType):
 
 
 @contextmanager
-def _imported_when_used(name: str) -> Iterator[None]:
-    """Give those that import a module within the block a stand-in of it, which they keep."""
-    if name in sys.modules or find_spec(name) is None:
-        yield
-        return
-    sys.modules[name] = stand_in = _StandIn(name)
+def _imported_when_used(*names: str) -> Iterator[None]:
+    """Give those that import some modules within the block stand-ins of them, which they keep."""
+    stand_ins = {name: _StandIn(name) for name in names if name not in sys.modules and _is_installed(name)}
+    sys.modules.update(stand_ins)
+    for name, stand_in in stand_ins.items():
+        package, _, last = name.rpartition(".")
+        if package:  # as an import would
+            setattr(sys.modules[package], last, stand_in)
     try:
         yield
     finally:
-        if sys.modules.get(name) is stand_in:
-            del sys.modules[name]
+        for name, stand_in in stand_ins.items():
+            if sys.modules.get(name) is stand_in:
+                del sys.modules[name]
 
 
-@contextmanager
-def _without_statistics() -> Iterator[None]:
-    """Import scipy.signal without scipy.stats, of which it needs one function, for peaks that nothing here looks for.
-
-    That function imports it when it is called.
-    """
-    name = "scipy.stats"
-    if name in sys.modules or "scipy.signal" in sys.modules or find_spec("scipy") is None:
-        yield
-        return
-    stand_in = ModuleType(name)
-    vars(stand_in)["scoreatpercentile"] = _scoreatpercentile
-    sys.modules[name] = stand_in
-    try:
-        import_module("scipy.signal")
-    except ImportError:  # another version needs more of it
-        for module in [key for key in sys.modules if key.startswith("scipy.signal")]:
-            del sys.modules[module]
-    finally:
-        del sys.modules[name]
-        if vars(sys.modules["scipy"]).get("stats") is stand_in:
-            del vars(sys.modules["scipy"])["stats"]
-    yield
-
-
-def _scoreatpercentile(*arguments: Any, **options: Any) -> Any:
-    return import_module("scipy.stats").scoreatpercentile(*arguments, **options)
+def _is_installed(name: str) -> bool:
+    with suppress(ImportError):  # of its package
+        return find_spec(name) is not None
+    return False
 
 
 def share_units(cache: Path | None) -> None:

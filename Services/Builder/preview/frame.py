@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -43,9 +43,24 @@ def dress(axes: Axes, grid: bool = True) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(7))
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.ticklabel_format(axis="x", useOffset=False)
-    axes.ticklabel_format(axis="y", style="sci", scilimits=(-3, 4), useMathText=True)
+    axes.yaxis.set_major_formatter(_Numbers())
+    axes.ticklabel_format(axis="y", style="sci", scilimits=(-3, 4))
     for axis in (axes.xaxis, axes.yaxis):
         axis.get_offset_text().set_fontsize(8)
+
+
+class _Numbers(ScalarFormatter):
+    """The numbers beside an axis, and above it the power of ten that they are multiples of.
+
+    Only that one is a formula: to set a number as a formula takes longer than to draw the curve.
+    """
+
+    def get_offset(self) -> str:
+        self.set_useMathText(True)
+        try:
+            return str(super().get_offset())
+        finally:
+            self.set_useMathText(False)
 
 
 def positions_of(axis: Axis) -> NDArray[Any]:
@@ -58,7 +73,7 @@ def positions_of(axis: Axis) -> NDArray[Any]:
 def rendered(figure: Figure) -> Image.Image:
     """Return a figure as a picture in which no label is cut off."""
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()  # type: ignore[no-untyped-call] # matplotlib leaves these two without types
     keep_inside(canvas)
+    canvas.draw()  # type: ignore[no-untyped-call] # matplotlib leaves these two without types
     pixels = canvas.buffer_rgba()  # type: ignore[no-untyped-call]
     return Image.fromarray(np.asarray(pixels)).convert("RGB")

@@ -98,33 +98,31 @@ def add_note(axes: Axes, text: str) -> None:
 
 
 def keep_inside(canvas: FigureCanvasAgg) -> None:
-    """Mend a figure that was drawn: no two numbers overlap, and no label or number leaves the picture."""
-    changed = [_thinned(axes, canvas) for axes in canvas.figure.axes]
+    """Mend a figure before it is drawn: no two numbers overlap, and no label or number leaves the picture.
+
+    Numbers and labels have their places without that; to draw the figure for them would take as long as all of this.
+    """
+    for axes in canvas.figure.axes:
+        _thin(axes, canvas)
     for _ in range(_ATTEMPTS):
-        if any(changed):
-            canvas.draw()  # type: ignore[no-untyped-call] # matplotlib leaves it without types
         beyond = _beyond(canvas)
         if max(beyond.values(), default=0) <= 0 or not _widened(canvas.figure, beyond):
             return
         for axes in canvas.figure.axes:
             _fit_labels(axes)
-            _thinned(axes, canvas)
-        changed = [True]
-    canvas.draw()  # type: ignore[no-untyped-call] # as above
+            _thin(axes, canvas)
 
 
-def _thinned(axes: Axes, canvas: FigureCanvasAgg) -> bool:
-    """Leave fewer ticks on a horizontal axis whose numbers are so long that they overlap; return whether they did."""
+def _thin(axes: Axes, canvas: FigureCanvasAgg) -> None:
+    """Leave fewer ticks on a horizontal axis whose numbers are so long that they overlap."""
     texts = [label for label in axes.get_xticklabels() if label.get_text() and label.get_visible()]
     if len(texts) < 2:
-        return False
+        return
     pen = canvas.get_renderer()  # type: ignore[no-untyped-call] # matplotlib leaves it without types
     widest = max(label.get_window_extent(pen).width for label in texts) + _APART
     room = axes.get_position().width * canvas.figure.bbox.width
-    if widest * (len(texts) - 1) <= room:
-        return False
-    axes.xaxis.set_major_locator(MaxNLocator(max(1, int(room / widest) - 1)))
-    return True
+    if widest * (len(texts) - 1) > room:
+        axes.xaxis.set_major_locator(MaxNLocator(max(1, int(room / widest) - 1)))
 
 
 def _beyond(canvas: FigureCanvasAgg) -> dict[str, float]:

@@ -121,14 +121,24 @@ def tiff_tags(head: bytes, path: Path, *codes: int) -> dict[int, Any]:
     codes
         Numbers of the tags.
     """
+    page = _page(head, path)
+    return {} if page is None else page.tags(codes)
+
+
+def has_tiff_tag(head: bytes, path: Path, *codes: int) -> bool:
+    """Return whether a TIFF's first page has one of some tags, without reading it. Parameters as for `tiff_tags`."""
+    page = _page(head, path)
+    return page is not None and not page.present.isdisjoint(codes)
+
+
+def _page(head: bytes, path: Path) -> _FirstPage | None:
     if not head.startswith(TIFF):
-        return {}
+        return None
     try:
         status = path.stat()
     except OSError:
-        return {}
-    page = _first_page(path, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
-    return page.tags(codes)
+        return None
+    return _first_page(path, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
 
 
 class _FirstPage:
@@ -138,6 +148,13 @@ class _FirstPage:
         self._path = path
         self._present: frozenset[int] | None = None
         self._values: dict[int, Any] = {}
+
+    @property
+    def present(self) -> frozenset[int]:
+        """Numbers of the tags that there are; none if the file is damaged."""
+        if self._present is None:
+            self.tags(())
+        return self._present or frozenset()
 
     def tags(self, codes: Sequence[int]) -> dict[int, Any]:
         """Return the values of those that there are; none if the file is damaged."""

@@ -199,7 +199,7 @@ def main_signal(signals: tuple[Signal, ...]) -> Signal | None:
     or thumbnail. Among these, one whose technique is stated comes before one without, then the largest, then one with
     more calibrated axes, then the first.
     """
-    return max(signals, key=_rank, default=None)
+    return signals[0] if len(signals) == 1 else max(signals, key=_rank, default=None)
 
 
 def _rank(signal: Signal) -> tuple[int, bool, int, int]:

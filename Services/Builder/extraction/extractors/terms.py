@@ -302,6 +302,8 @@ def applied(
         if rule.name in quantities or (rule.path in units and units[rule.path] is None):
             continue
         value, unit = lookup(tree, rule.path), units.get(rule.path, rule.unit)
+        if value is None:
+            continue
         if isinstance(value, tuple) and len(value) in (2, 3) and isinstance(value[0], str):  # Zeiss: label, value, unit
             value, unit = value[1], (symbol(value[2]) if len(value) == 3 else unit)
         beside = lookup(tree, f"{rule.path}_units") if rule.unit else None

@@ -13,6 +13,7 @@ _MOST_KEPT = 2000
 """Entries of a branch, the first ones, that are found under another spelling; no program writes more."""
 
 
+@lru_cache(maxsize=8192, typed=True)
 def same(key: object) -> str:
     """Return the form of a key in which spelling differences vanish.
 
@@ -23,10 +24,13 @@ def same(key: object) -> str:
 
 def child(tree: Any, key: str) -> Any:
     """Return the entry `key` of a mapping, spelled exactly or nearly so; None where there is none."""
-    if not isinstance(tree, Mapping):
+    if isinstance(tree, dict):  # which is told at once
+        if key in tree:
+            return dict.get(tree, key)
+    elif not isinstance(tree, Mapping):
         return None
-    if key in tree:
-        return dict.get(tree, key) if isinstance(tree, dict) else tree[key]
+    elif key in tree:
+        return tree[key]
     wanted = same(key)
     if not wanted:
         return None

@@ -21,7 +21,7 @@ would cost the file; here, the reader's own axes are kept, with a message.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +33,7 @@ from Services.Builder.extraction.signals.libraries import hyperspy
 from Services.Builder.extraction.signals.mapping import translated
 
 _log = logging.getLogger("hyperspy.nexuscore")
-_REGULAR = frozenset(("name", "units", "size", "scale", "offset", "navigate", "index_in_array"))
+_REGULAR = frozenset(("name", "units", "size", "scale", "offset", "navigate", "index_in_array", "is_binned", "_type"))
 """What an axis says that needs no HyperSpy to be understood."""
 _LARGEST = 1e200
 """Sizes below which no position along an axis is infinite."""
@@ -81,7 +81,7 @@ def _is_complete(dictionary: Mapping[str, Any]) -> bool:
     numbers where it can.
     """
     data, axes = dictionary["data"], dictionary.get("axes") or ()
-    if dictionary.get("post_process") or not _is_usual(data) or len(axes) != data.ndim:
+    if not _is_usual(data) or len(axes) != data.ndim or not _keep(dictionary.get("post_process") or (), data):
         return False
     if not all(_is_regular(axis, length) for axis, length in zip(axes, data.shape, strict=True)):
         return False
@@ -90,6 +90,27 @@ def _is_complete(dictionary: Mapping[str, Any]) -> bool:
         about = (dictionary.get("metadata") or {}).get("Signal")
         return not (isinstance(about, Mapping) and "record_by" in about)
     return len(scanned) == len(axes) and scanned == sorted(scanned, reverse=True)
+
+
+class _Squeezed:
+    """A signal that has no dimension of one element, of which no more is asked than to leave such dimensions out."""
+
+    def squeeze(self) -> _Squeezed:
+        return self
+
+
+def _keep(functions: Sequence[Callable[[Any], Any]], data: Any) -> bool:
+    """Return whether the reader's functions leave the signal of an array as it is.
+
+    DigitalMicrograph's readers give each picture one that leaves out dimensions of one element.
+    """
+    if functions and 1 in data.shape:
+        return False
+    unchanged = _Squeezed()
+    try:
+        return all(function(unchanged) is unchanged for function in functions)
+    except Exception:  # noqa: BLE001 - it asks for more
+        return False
 
 
 def _is_usual(data: Any) -> bool:
@@ -104,6 +125,8 @@ def _is_usual(data: Any) -> bool:
 def _is_regular(axis: Mapping[str, Any], length: int) -> bool:
     """Return whether an axis has evenly spaced positions, one for each of the array's, and names that are texts."""
     if not _REGULAR.issuperset(axis) or axis.get("size") != length:
+        return False
+    if axis.get("_type", "UniformDataAxis") != "UniformDataAxis" or not isinstance(axis.get("is_binned", False), bool):
         return False
     scale, offset = axis.get("scale", 1.0), axis.get("offset", 0.0)
     return (

@@ -3,31 +3,23 @@
 A mapping names entries of the vendor's tree by paths, each with the place and the conversion of its value. HyperSpy's
 browser of trees makes an attribute of each entry, which takes longer than reading the file. So the paths are followed
 in the dictionaries themselves, by HyperSpy's rule for names (`slugify`); where the browser may see something else
-(two entries of one name, an entry that is a tree), it is asked.
+(two entries of one name, a conversion that yields a tree), it is asked.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
 from typing import Any
 
 from Services.Builder.extraction.extractors.cleaning import one_line
+from Services.Builder.extraction.signals.entries import ABSENT, OBJECTS, Branch, NeedsBrowser
 from Services.Builder.extraction.signals.libraries import hyperspy
 
 _log = logging.getLogger("hyperspy.nexuscore")
-_OBJECTS = ("_sig_", "_hspy_AxesManager_", "_hspy_Axis_")
-"""How keys begin that HyperSpy takes for objects to be made."""
-_ABSENT = object()
-
 Converter = Callable[[Any], Any]
 Targets = Mapping[str, tuple[str, Converter | None] | None]
 """Place in the metadata and conversion, by the path of an entry."""
-
-
-class _NeedsBrowser(Exception):
-    """HyperSpy's browser may see something else than what stands in the dictionaries."""
 
 
 def translated(metadata: Mapping[Any, Any], original: Mapping[Any, Any], mapping: Targets | None) -> dict[str, Any]:
@@ -49,72 +41,39 @@ def translated(metadata: Mapping[Any, Any], original: Mapping[Any, Any], mapping
         return given
     try:
         further = _followed(original, mapping)
-    except _NeedsBrowser:
+    except NeedsBrowser:
         further = _browsed(original, mapping)
     return _merged(given, further)
 
 
 def plain(tree: Mapping[Any, Any]) -> dict[str, Any]:
     """Return a copy without what HyperSpy would make objects of, wherever it stands."""
-    return {str(key): _without_objects(value) for key, value in tree.items() if not str(key).startswith(_OBJECTS)}
+    return {str(key): _without_objects(value) for key, value in tree.items() if not str(key).startswith(OBJECTS)}
 
 
 def _followed(original: Mapping[Any, Any], mapping: Targets) -> dict[str, Any]:
-    """Return what a mapping yields, found in the dictionaries; raises `_NeedsBrowser`."""
-    entries = _Entries()
+    """Return what a mapping yields, found in the dictionaries; raises `NeedsBrowser`."""
+    if not isinstance(original, dict):
+        raise NeedsBrowser
+    root = Branch(original)
     # all of them are looked for first: what a conversion has logged cannot be taken back
-    values = [(path, target, entries.at(original, path)) for path, target in mapping.items() if target]
+    values = [(path, target, root.at(path)) for path, target in mapping.items() if target]
     further: dict[str, Any] = {}
     failures: list[tuple[str, Exception]] = []
     for path, (where, convert), value in values:
+        given = Branch(value) if isinstance(value, dict) else value
         try:
-            result = convert(value) if convert and value is not _ABSENT else value
+            result = convert(given) if convert and value is not ABSENT else given
         except Exception as error:  # noqa: BLE001 - a foreign conversion of one entry; it is recorded
+            result = None
             failures.append((path, error))
-            continue
-        if isinstance(result, Mapping):
-            raise _NeedsBrowser
-        if result is not _ABSENT and result is not None:
+        if isinstance(result, Mapping | Branch) or (isinstance(given, Branch) and given.asked_for_more):
+            raise NeedsBrowser
+        if result is not ABSENT and result is not None:
             _put(further, where, result)
     for path, failure in failures:
         _log_failure(path, failure)
     return plain(further)
-
-
-class _Entries:
-    """Finds entries by the names that HyperSpy gives them."""
-
-    def __init__(self) -> None:
-        self._keys: dict[int, dict[str, str]] = {}
-        """Keys by name, of each dictionary that was looked into."""
-
-    def at(self, tree: Mapping[Any, Any], path: str) -> Any:
-        """Return the value at a path, `_ABSENT` where there is none."""
-        value: Any = tree
-        for part in path.split("."):
-            if type(value) is not dict:
-                if isinstance(value, Mapping):
-                    raise _NeedsBrowser
-                return _ABSENT
-            name = _named(part)
-            if _is_method(name):
-                raise _NeedsBrowser
-            keys = self._keys.get(id(value))
-            if keys is None:
-                keys = self._keys[id(value)] = _keys_by_name(value)
-            if name not in keys:
-                return _ABSENT
-            value = value[keys[name]]
-        if isinstance(value, Mapping):
-            raise _NeedsBrowser
-        return value
-
-
-def _keys_by_name(tree: dict[Any, Any]) -> dict[str, str]:
-    names = {_named(key): key for key in tree}
-    if len(names) < len(tree):
-        raise _NeedsBrowser
-    return names
 
 
 def _put(tree: dict[str, Any], where: str, value: Any) -> None:
@@ -122,25 +81,10 @@ def _put(tree: dict[str, Any], where: str, value: Any) -> None:
     for part in above:
         tree = tree.setdefault(part, {})
         if not isinstance(tree, dict):
-            raise _NeedsBrowser
+            raise NeedsBrowser
     if isinstance(tree.get(last), dict):
-        raise _NeedsBrowser
+        raise NeedsBrowser
     tree[last] = value
-
-
-@lru_cache(4096)
-def _named(key: object) -> str:
-    """Return what HyperSpy calls an entry."""
-    if not isinstance(key, str) or key.startswith(_OBJECTS):
-        raise _NeedsBrowser
-    if key.isascii() and key.isidentifier():
-        return key
-    return str(hyperspy().utils.slugify(key, valid_variable_name=True))
-
-
-@lru_cache(1024)
-def _is_method(name: str) -> bool:
-    return hasattr(hyperspy().utils.DictionaryTreeBrowser, name)
 
 
 def _browsed(original: Mapping[Any, Any], mapping: Targets) -> dict[str, Any]:

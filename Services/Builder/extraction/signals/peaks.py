@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from Services.Builder.extraction.signals.maxima import maxima, prominence
 from Services.Builder.extraction.signals.xray import XrayLine, lines_of, shape, symbols, width
 
 Values = NDArray[Any]
@@ -192,23 +193,16 @@ def _noise_scale(counts: Values, smooth: Values) -> float:
 def _peaks(energies: Values, net: Values, noise: Values, resolution: float) -> list[Peak]:
     """Return the peaks that rise above the noise, the highest first."""
     from scipy.ndimage import gaussian_filter1d
-    from scipy.signal import find_peaks
 
     step = float(np.median(np.diff(energies)))
     sigma = max(0.5, 0.35 * float(width(min(2.0, float(energies[-1])), resolution)) / step / 2.355)
     smooth = gaussian_filter1d(net, sigma)
     # averaging over so many channels reduces the noise by their root
     level = gaussian_filter1d(noise, sigma) / np.sqrt(max(1.0, 2 * np.sqrt(np.pi) * sigma))
-    places, _ = find_peaks(smooth, height=np.maximum(SIGNIFICANCE * level, SHARE * smooth.max()))
-    places = [at for at in places if _prominent(smooth, at, SIGNIFICANCE / 2 * level[at])]
+    high = smooth >= np.maximum(SIGNIFICANCE * level, SHARE * smooth.max())
+    places = [at for at in maxima(smooth) if high[at] and prominence(smooth, at) > SIGNIFICANCE / 2 * level[at]]
     peaks = [Peak(float(_centre(energies, smooth, at)), float(smooth[at])) for at in places]
     return sorted(_genuine(peaks, resolution), key=lambda peak: -peak.height)
-
-
-def _prominent(values: Values, at: int, least: float) -> bool:
-    from scipy.signal import peak_prominences
-
-    return bool(peak_prominences(values, [at])[0][0] > least)
 
 
 def _centre(energies: Values, values: Values, at: int) -> float:

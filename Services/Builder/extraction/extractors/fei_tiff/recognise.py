@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from Services.Builder.extraction.extractors.settings import tiff_tags
+from Services.Builder.extraction.extractors.settings import has_tiff_tag
 
 FEI_TAGS = (34680, 34682)
 
 
 def recognise(head: bytes, path: Path) -> bool:
     """Return whether the first page carries the settings."""
-    return bool(tiff_tags(head, path, *FEI_TAGS))
+    return has_tiff_tag(head, path, *FEI_TAGS)

@@ -10,6 +10,7 @@ import bz2
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_STORED, ZipFile
@@ -152,8 +153,13 @@ class Declared:
     @property
     def extensions(self) -> tuple[str, ...]:
         """In lower case, with the dot."""
-        listed = {f".{extension.lower()}" for extension in _PLUGINS[self.plugin]["file_extensions"]}
-        return tuple(sorted({*listed, *self.also}))
+        return _extensions(self.plugin, self.also)
+
+
+@cache
+def _extensions(plugin: str, also: tuple[str, ...]) -> tuple[str, ...]:
+    listed = {f".{extension.lower()}" for extension in _PLUGINS[plugin]["file_extensions"]}
+    return tuple(sorted({*listed, *also}))
 
 
 _PLUGINS: Mapping[str, Any] = {str(plugin["name"]): plugin for plugin in IO_PLUGINS}
