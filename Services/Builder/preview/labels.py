@@ -77,13 +77,16 @@ def set_labels(axes: Axes, across: str = "", up: str = "") -> None:
     _fit_labels(axes)
 
 
-def _fit_labels(axes: Axes) -> None:
+def _fit_labels(axes: Axes) -> bool:
+    """Fit the labels into the lengths of the axes; return whether one changed."""
+    before = [(label.get_text(), label.get_fontsize()) for label in (axes.xaxis.label, axes.yaxis.label)]
     figure = axes.figure
     box = axes.get_position()
     width, height = figure.bbox.width, figure.bbox.height
     for label, room in ((axes.xaxis.label, box.width * width), (axes.yaxis.label, box.height * height)):
         if text := label.get_gid():
             _set(label, text, room, figure.dpi)
+    return before != [(label.get_text(), label.get_fontsize()) for label in (axes.xaxis.label, axes.yaxis.label)]
 
 
 def add_note(axes: Axes, text: str) -> None:
@@ -108,21 +111,23 @@ def keep_inside(canvas: FigureCanvasAgg) -> None:
         beyond = _beyond(canvas)
         if max(beyond.values(), default=0) <= 0 or not _widened(canvas.figure, beyond):
             return
-        for axes in canvas.figure.axes:
-            _fit_labels(axes)
-            _thin(axes, canvas)
+        changed = [(_fit_labels(axes), _thin(axes, canvas)) for axes in canvas.figure.axes]
+        if not any(map(any, changed)):  # as wide as was measured
+            return
 
 
-def _thin(axes: Axes, canvas: FigureCanvasAgg) -> None:
-    """Leave fewer ticks on a horizontal axis whose numbers are so long that they overlap."""
+def _thin(axes: Axes, canvas: FigureCanvasAgg) -> bool:
+    """Leave fewer ticks on a horizontal axis whose numbers are so long that they overlap; return whether they did."""
     texts = [label for label in axes.get_xticklabels() if label.get_text() and label.get_visible()]
     if len(texts) < 2:
-        return
+        return False
     pen = canvas.get_renderer()  # type: ignore[no-untyped-call] # matplotlib leaves it without types
     widest = max(label.get_window_extent(pen).width for label in texts) + _APART
     room = axes.get_position().width * canvas.figure.bbox.width
-    if widest * (len(texts) - 1) > room:
-        axes.xaxis.set_major_locator(MaxNLocator(max(1, int(room / widest) - 1)))
+    if widest * (len(texts) - 1) <= room:
+        return False
+    axes.xaxis.set_major_locator(MaxNLocator(max(1, int(room / widest) - 1)))
+    return True
 
 
 def _beyond(canvas: FigureCanvasAgg) -> dict[str, float]:
