@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,10 @@ from Services.Builder.extraction.extractors import candidates
 from Services.Builder.extraction.extractors.rosettasciio import read
 from Services.Builder.extraction.signals import completion, mapping
 from Services.Builder.extraction.signals.completion import Completed, completed
+from tests.services.instrument_files import DATA, reads_files, real
 
-PROJECT = Path(__file__).resolve().parents[2]
-DATA = Path(os.environ.get("NEXUSCORE_TEST_DATA") or PROJECT.parent / "shared/data")
 FILES = Path(__file__).with_name("instrument_files.txt").read_text("utf-8").splitlines()
-# readers leave files open; that is theirs, and ends with the worker
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-real = pytest.mark.skipif(not DATA.is_dir(), reason=f"no instrument files at {DATA} (set NEXUSCORE_TEST_DATA)")
+pytestmark = reads_files
 
 ACROSS = {"name": "x", "units": "nm", "size": 3, "scale": 0.5, "offset": -1.0, "navigate": False}
 DOWN = {**ACROSS, "name": "y", "size": 2, "navigate": True}
