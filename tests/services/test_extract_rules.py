@@ -18,7 +18,16 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from Services.Builder.extraction.extractors import Axis, Reading, Signal, declared, extensions, formats, terms
+from Services.Builder.extraction.extractors import (
+    Axis,
+    Reading,
+    Signal,
+    declared,
+    extensions,
+    formats,
+    terms,
+    terms_tiff,
+)
 from Services.Builder.extraction.extractors.captured_output import capture_output
 from Services.Builder.extraction.extractors.cleaning import json_safe, one_line, rfc3339
 from Services.Builder.extraction.extractors.dimensions import measures
@@ -153,6 +162,11 @@ class TestOneNameAndUnitPerQuantity:
     @pytest.mark.parametrize("value", [float("nan"), float("inf"), None, "", "  ", [], {"a": 1}, np.float32("nan")])
     def test_what_says_nothing_is_left_out(self, value):
         assert quantity("Stage X", value, "m") is None
+
+    def test_a_switch_is_no_name(self):
+        tags = {"dp_optibeam": ("OptiBeam Is", False), "dp_optimode": ("OptiBeam Mode", "Resolution")}
+        assert terms.applied(terms_tiff.ZEISS_TIFF, {"CZ_SEM": tags}) == {"Lens Mode": Quantity("Resolution")}
+        assert quantity("Lens Mode", False) is None
 
     def test_a_zero_that_means_unknown_is_left_out_and_another_is_kept(self):
         assert quantity("Beam Current", 0.0, "nA") is None

@@ -300,6 +300,8 @@ def quantity(name: str, value: Any, unit: str | None = None) -> Quantity | None:
     measured = _MEASURED.fullmatch(plain) if known.unit and isinstance(plain, str) else None
     if measured and factor(symbol(measured[2]) or "", known.unit or ""):  # the text has a unit of its own (300kV)
         plain, unit = float(measured[1]), symbol(measured[2])
+    if isinstance(plain, bool) and not known.numeric:
+        return None  # a switch in the place of a name
     if isinstance(plain, str | bool):
         worded = known.unit is not None and not any(character.isdigit() for character in str(plain))
         return None if worded else Quantity(plain)  # of what is measured, "off" and "n/a" say nothing

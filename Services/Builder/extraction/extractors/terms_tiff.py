@@ -225,6 +225,7 @@ ZEISS_TIFF = (
     Rule("CZ_SEM.dp_noise_reduction", "Noise Reduction"),
     Rule("CZ_SEM.dp_vac_mode", "Vacuum Mode"),
     Rule("CZ_SEM.dp_optibeam", "Lens Mode"),
+    Rule("CZ_SEM.dp_optimode", "Lens Mode"),
 )
 """Carl Zeiss SmartSEM: each entry has its label, value and unit; the system vacuum is the chamber's."""
 
