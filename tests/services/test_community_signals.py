@@ -48,11 +48,17 @@ def reading(*found: dict[str, Any], plugin: str = "HSPY") -> Reading:
     return reading_of(next(one for one in DECLARED_READERS if one.plugin == plugin), Path("a.hspy"), found)
 
 
-def instrument(column: str, path: str, value: float) -> dict[str, Any]:
+def instrument(column: str, path: str, value: Any) -> dict[str, Any]:
     tree: Any = value
     for key in reversed(("Acquisition_instrument", column, *path.split("."))):
         tree = {key: tree}
     return tree
+
+
+def test_a_hologram_names_the_biprism() -> None:
+    metadata = instrument("TEM", "Biprism", {"voltage": 130.0, "azimuth_angle": 12.5, "position": "Upper"})
+    found = reading(dictionary(metadata=metadata)).meta
+    assert (found["Biprism Voltage"], found["Biprism Azimuth"]) == (Quantity(130, "V"), Quantity(12.5, "°"))
 
 
 class TestPreferencesAreNoMeasurements:

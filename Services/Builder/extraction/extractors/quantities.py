@@ -96,6 +96,8 @@ KNOWN: Mapping[str, Known] = {
     "Scan Rotation": Known("°", decimals=3),
     "Detector Elevation": Known("°", decimals=3),
     "Detector Azimuth": Known("°", decimals=3),
+    "Biprism Voltage": Known("V"),
+    "Biprism Azimuth": Known("°", decimals=3),
     "Detector Temperature": Known("°C"),
     "Solid Angle": Known("sr", zero=False),
     "Spectrometer Aperture": Known("mm", zero=False),

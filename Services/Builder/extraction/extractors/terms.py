@@ -55,6 +55,8 @@ HYPERSPY_INSTRUMENT = (
     Rule("Stage.tilt_beta", "Stage Beta", "°"),
     Rule("Stage.tilt", "Stage Tilt", "°"),
     Rule("Stage.rotation", "Stage Rotation", "°"),
+    Rule("Biprism.voltage", "Biprism Voltage", "V"),
+    Rule("Biprism.azimuth_angle", "Biprism Azimuth", "°"),
     Rule("Camera.exposure", "Exposure Time", "s"),
     Rule("Detector.Camera.exposure", "Exposure Time", "s"),
     Rule("Detector.Camera.name", "Detector"),
