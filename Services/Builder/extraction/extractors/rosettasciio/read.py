@@ -183,12 +183,12 @@ def reading_of(by: Declared, path: Path, dictionaries: Iterable[Mapping[str, Any
     unreliable: frozenset[str] = frozenset()
     stated_times: list[datetime | WrittenTime | None] = []
     beyond = _FirstValues()
-    name = format_name(by, path)
+    name, scans = format_name(by, path), "dwell_time" in stated
     for vendor, tree in vendors_for(by.plugin, main.original_metadata):
         beyond.add(applied(vendor.rules, tree), vendor.special(tree) if vendor.special else {})
         units.update(vendor.units)
         unreliable |= vendor.unreliable
-        column, name = column or vendor.column, vendor.format or name
+        column, name, scans = column or vendor.column, vendor.format or name, scans or vendor.scans
         stated_times.append(vendor.acquired(tree) if vendor.acquired else None)
     meta.update(applied(terms.HYPERSPY_INSTRUMENT, stated, units))
     meta.update(applied(terms.HYPERSPY_GENERAL, main.metadata))
@@ -222,7 +222,7 @@ def reading_of(by: Declared, path: Path, dictionaries: Iterable[Mapping[str, Any
         acquired=acquired.moment,
         clock_doubtful=bool(acquired.doubt),
         warnings=(acquired.doubt,) if acquired.doubt else (),
-        column=_scanning(column, meta, "dwell_time" in stated, f"{path.stem} {main.title}"),
+        column=_scanning(column, meta, scans, f"{path.stem} {main.title}"),
     )
 
 
@@ -252,8 +252,8 @@ class _FirstValues:
                     self.found.setdefault(name, value)
 
 
-def _scanning(column: str | None, meta: Mapping[str, Quantity | None], dwelling: bool, hints: str) -> str | None:
-    """Return "STEM" or the column: by the mode it reports, else by the beam's dwell time, else by the file's name.
+def _scanning(column: str | None, meta: Mapping[str, Quantity | None], scans: bool, hints: str) -> str | None:
+    """Return "STEM" or the column: by the mode it reports, else by how the beam is used, else by the file's name.
 
     Where the file names neither of the two, its name may stand for the STEM, never for the TEM.
     """
@@ -264,7 +264,7 @@ def _scanning(column: str | None, meta: Mapping[str, Quantity | None], dwelling:
     modes = " ".join(str(mode.value) for key in ("Acquisition Mode", "Illumination Mode") if (mode := meta.get(key)))
     if modes:
         return "STEM" if "STEM" in modes else "TEM"
-    return "STEM" if dwelling or _STEM.search(hints) else "TEM"
+    return "STEM" if scans or _STEM.search(hints) else "TEM"
 
 
 def _signal(dictionary: Mapping[str, Any]) -> Signal:

@@ -31,6 +31,8 @@ class Vendor:
     """Where the rules begin; the first that is there."""
     column: str | None = None
     """Kind of microscope, where the program serves only that."""
+    scans: bool = False
+    """Whether the program scans the beam for every such file: what a transmission microscope gave it is STEM then."""
     units: Mapping[str, str | None] = field(default_factory=dict)
     """Units of converted metadata that the reader left as the vendor wrote them; None: not to be shown."""
     rules: tuple[Rule, ...] = ()

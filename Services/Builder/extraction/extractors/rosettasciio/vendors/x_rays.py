@@ -224,7 +224,7 @@ def _phenom(tree: Tree) -> Found:
 VENDORS = (
     Vendor("Bruker", units=stage_units("µm"), rules=BRUKER, special=_bruker),
     Vendor("JEOL", holds="Header.real time", rules=terms.JEOL_EDS, special=_jeol_spectrum),
-    Vendor("JEOL", holds="Instrument.AccV", rules=JEOL_IMAGE, special=_jeol),
+    Vendor("JEOL", holds="Instrument.AccV", scans=True, rules=JEOL_IMAGE, special=_jeol),
     Vendor("JEOL", holds="PTTD Data", rules=JEOL_CUBE),
     Vendor("EDAX", rules=EDAX, special=_edax),
     # ISO 22029: dwell and integration times of EELS are in milliseconds
