@@ -207,9 +207,13 @@ class TestPrismatic:
     """001-36: simulated images have the size that they were simulated at, whatever unit their axes claim."""
 
     def axes(self, *axes: tuple[str, float]) -> list[tuple[str, float, float]]:
-        parameters = {"probeStepX": 0.25, "probeStepY": 0.3, "detectorAngleStep": 1.0}
+        parameters = {
+            "probeStepX": 0.25, "probeStepY": 0.3, "detectorAngleStep": 1.0, "sliceThickness": 1.3575,
+            "cellDimension": np.array([5.43, 5.43, 5.43], "f4"), "tile": np.array([1.0, 2.0, 1.0], "f4"),
+            "interpolationFactorX": 4,
+        }  # fmt: skip
         found = {
-            "axes": [{"units": unit, "scale": scale, "offset": 2 * scale} for unit, scale in axes],
+            "axes": [{"units": unit, "scale": scale, "offset": 2 * scale, "size": 16} for unit, scale in axes],
             "original_metadata": {"simulation_parameters": parameters},
         }
         (one,) = prismatic_axes(Path("a.emd"), [found])
@@ -219,8 +223,12 @@ class TestPrismatic:
         found = self.axes(("mrad", 0.001), ("nm", 0.3), ("nm", 0.25))
         assert found == [("mrad", 1.0, 2.0), ("nm", 0.03, 0.06), ("nm", 0.025, 0.05)]
 
+    def test_slices_pixels_and_patterns_of_the_cell(self):
+        found = self.axes(("nm", 1.3575), ("nm", 5.43 / 16), ("1 / nm", 1 / 5.43), ("1/nm", 4 / 10.86))
+        assert [scale for _, scale, _ in found] == [0.13575, 0.033938, 1.841621, 3.683241]
+
     def test_right_ones_and_others_stay(self):
-        right = [("mrad", 1.0), ("nm", 0.03), ("Å", 0.25), ("nm", 0.7)]
+        right = [("mrad", 1.0), ("nm", 0.03), ("Å", 0.25), ("nm", 0.7), ("1/nm", 1.8416)]
         assert self.axes(*right) == [(unit, scale, 2 * scale) for unit, scale in right]
         plain = {"axes": [{"units": "nm", "scale": 0.25, "offset": 0.0}], "original_metadata": {}}
         assert prismatic_axes(Path("a.emd"), [plain]) == [plain]

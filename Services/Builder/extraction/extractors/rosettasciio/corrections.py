@@ -6,9 +6,10 @@ reader returns every dataset that holds numbers: positions along axes are left o
 An MRC file whose cell, or number of intervals along it, is 0 does not know its sampling (MRC2014, words 8 to 13), and
 the MRC reader gives it pixels of 0 or 1 nm.
 
-Prismatic's simulated images have ångströms as [n_m], and radians as [mrad]. This is inferred from its own parameters,
-which are in the same file: the step of the probe (in Å, like the cell that it scans) and of the detector's angle (in
-mrad). An axis is corrected where its step is theirs in the wrong unit.
+Prismatic's simulated images have ångströms as [n_m], their reciprocals as [n_m^-1], and radians as [mrad]. This is
+inferred from its own parameters, which are in the same file: the step of the probe (in Å, like the cell that it scans,
+its slices and its pixels) and of the detector's angle (in mrad). An axis is corrected where its step is theirs in the
+wrong unit.
 """
 
 from __future__ import annotations
@@ -22,9 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from Services.Builder.extraction.extractors.cleaning import LONGEST_LIST, decode
+from Services.Builder.extraction.extractors.quantities import symbol
 from Services.Builder.extraction.extractors.settings import number
 from Services.Builder.extraction.extractors.tree import lookup
 
+_CELL = ("cellDimension", "tile")
+"""Prismatic's parameters of the cell that is repeated, in Å, and how often."""
 LONGEST_AXIS = 1_000_000
 """Positions along an axis; what is longer is data."""
 
@@ -99,14 +103,32 @@ def prismatic_axes(_path: Path, signals: Sequence[dict[str, Any]]) -> list[dict[
 
 
 def _prismatic_axis(axis: dict[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    ways = (
-        ("nm", "probeStepX", 1.0, 0.1),
-        ("nm", "probeStepY", 1.0, 0.1),
-        ("mrad", "detectorAngleStep", 0.001, 1000.0),
-    )
-    for unit, parameter, written, factor in ways:
-        step = number(lookup(parameters, parameter)) * written
-        scale = number(axis.get("scale"))
-        if axis.get("units") == unit and step and isclose(scale, step, rel_tol=1e-3):
-            return {**axis, "scale": scale * factor, "offset": number(axis.get("offset")) * factor}
+    factor, steps = _prismatic_steps(symbol(axis.get("units")), number(axis.get("size")), parameters)
+    scale = number(axis.get("scale"))
+    if any(step and isclose(scale, step, rel_tol=1e-3) for step in steps):
+        return {**axis, "scale": scale * factor, "offset": number(axis.get("offset")) * factor}
     return axis
+
+
+def _prismatic_steps(unit: str | None, size: float, parameters: Mapping[str, Any]) -> tuple[float, list[float]]:
+    """Return the factor that mends an axis of this unit, and the steps by which one is known that needs it."""
+
+    def of(*names: str) -> list[float]:
+        return [number(lookup(parameters, name)) for name in names]
+
+    if unit == "mrad":
+        return 1000.0, [step * 0.001 for step in of("detectorAngleStep")]
+    extents = [length * tiles for length, tiles in zip(*map(_three, (parameters, parameters), _CELL), strict=True)]
+    if unit == "nm":
+        pixels = [extent / size for extent in extents] if size else []
+        return 0.1, [*of("probeStepX", "probeStepY", "sliceThickness"), *pixels]
+    if unit == "1/nm":
+        every = [1.0, *of("interpolationFactorX", "interpolationFactorY")]
+        return 10.0, [kept / extent for extent in extents if extent for kept in every]
+    return 1.0, []
+
+
+def _three(parameters: Mapping[str, Any], name: str) -> list[float]:
+    """Return the three numbers of a parameter; zeros where they are not there."""
+    values = np.ravel(np.asarray(lookup(parameters, name), dtype=object))
+    return [number(value) for value in values] if values.size == 3 else [0.0] * 3
