@@ -103,6 +103,15 @@ class TestLinesOfTheReservation:
         assert {"Fe Kα", "Fe Kβ"} <= set(texts(axes))
         assert not [text for text in texts(axes) if not text.startswith("Fe ")]
 
+    @pytest.mark.parametrize(("there", "others"), [("Ti", ("V",)), ("Mn", ("Dy", "Fe")), ("Cu", ("Os",))])
+    def test_a_peak_that_is_anothers_weaker_line_is_not_enough(self, there: str, others: tuple[str, ...]) -> None:
+        spectrum = xrays(**{there: 9e3})
+        assert seen_elements(KEV, spectrum, booked(there, *others)) == (there,)
+        assert seen_elements(KEV, spectrum, booked(*others)) == ()
+
+    def test_one_that_is_more_than_that_counts(self) -> None:
+        assert seen_elements(KEV, xrays(Ti=9e3, V=6e3), booked("V", "Ti")) == ("V", "Ti")
+
     def test_the_previews_report_which(self) -> None:
         known = booked("Fe", "Cr", "Si")
         plotted(xrays(Fe=9e3, Si=8e3), KEV, ENERGIES, "EDS_TEM", known)

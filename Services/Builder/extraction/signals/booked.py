@@ -2,8 +2,9 @@
 
 A reservation says what somebody expects in a specimen. An element of it is seen where a peak stands at the hardest of
 its α lines that beam and detector reach well, or where an energy-loss spectrum jumps at the onset of one of its major
-edges; one without is not named. That is less than `peaks` asks of an element that nobody has named: lines of several
-elements may be in one peak. So the record says of those that are named whose they are.
+edges; one without is not named. Nor is one whose peak another element's weaker lines explain: vanadium's Kα in the
+spectrum of titanium is titanium's Kβ. That is less than `peaks` asks of an element that nobody has named: lines of
+several elements may be in one peak. So the record says of those that are named whose they are.
 """
 
 from __future__ import annotations
@@ -15,7 +16,14 @@ from numpy.typing import NDArray
 
 from Services.Builder.extraction.signals.conditions import Conditions, Labelled
 from Services.Builder.extraction.signals.edges import Edge, edge_reach, edges_of, jumps
-from Services.Builder.extraction.signals.peaks import peak_at, peaks_of, reached_well
+from Services.Builder.extraction.signals.peaks import (
+    Peak,
+    found_elements,
+    peak_at,
+    peaks_of,
+    reached_well,
+    tolerance,
+)
 from Services.Builder.extraction.signals.xray import XrayLine, lines_of
 from Services.Builder.model import Quantity
 
@@ -24,9 +32,12 @@ Values = NDArray[Any]
 LABELLED = "Elements Labelled"
 """Name of the quantity that says which elements of the reservation a preview names."""
 _REASON = (
-    "Of the elements that the session's reservation names for the sample ({booked}), those at whose lines or edges the "
-    "spectrum has a peak or a jump. The file names none."
+    "Of the elements that the session's reservation names for this sample, or for all where the file names no sample "
+    "({booked}): those at whose lines or edges the spectrum has a peak or a jump. The file names no elements."
 )
+_ALPHAS = ("Ka", "La", "Ma")
+_EXPLAINED = 2.0
+"""Times the height that a weaker line should have, up to which a peak there is that line's alone."""
 _MOST_JUMPS = 12
 _DELAY = 2.0
 """Times the reach of an edge, by which its maximum may be beyond its onset: those of M shells rise slowly."""
@@ -46,19 +57,40 @@ def seen_elements(energies: Values, counts: Values, conditions: Conditions) -> t
     """
     if not any(lines_of(element) for element in conditions.booked):
         return ()
-    peaks = peaks_of(energies, counts, conditions.beam, conditions.resolution)
-    last = reached_well(float(energies[-1]), conditions.beam)
-    seen = []
+    beam, resolution = conditions.beam, conditions.resolution
+    peaks = peaks_of(energies, counts, beam, resolution)
+    last = reached_well(float(energies[-1]), beam)
+    seen: dict[str, tuple[Peak, ...]] = {}
     for element in conditions.booked:
-        lines = _deciding(element, last)
-        if any(peak_at(line.energy, peaks, conditions.resolution) for line in lines):
-            seen.append(element)
-    return tuple(seen)
+        at = (peak_at(line.energy, peaks, resolution) for line in _deciding(element, last))
+        if found := tuple(peak for peak in at if peak is not None):
+            seen[element] = found
+    others = {*seen, *found_elements(energies, counts, beam, resolution)} if seen else set()
+    weaker = {other: _weaker_lines(other, peaks, resolution) for other in others}
+
+    def is_explained(element: str, peak: Peak) -> bool:
+        return any(
+            peak.height < min(_EXPLAINED * line.weight, 1.0) * alpha.height
+            for other in others - {element}
+            for line, alpha in weaker[other]
+            if abs(peak.energy - line.energy) < tolerance(line.energy, resolution)
+        )
+
+    return tuple(element for element in seen if not all(is_explained(element, peak) for peak in seen[element]))
+
+
+def _weaker_lines(element: str, peaks: Sequence[Peak], resolution: float) -> list[tuple[XrayLine, Peak]]:
+    """Return the lines of an element beside its α lines, each with the peak of its family's α line."""
+    lines = lines_of(element)
+    alphas = {line.family: peak_at(line.energy, peaks, resolution) for line in lines if line.name in _ALPHAS}
+    return [
+        (line, alpha) for line in lines if line.name not in _ALPHAS and (alpha := alphas.get(line.family)) is not None
+    ]
 
 
 def _deciding(element: str, last: float) -> list[XrayLine]:
     """Return the α lines of an element one of which must be a peak: the hardest one up to an energy, else any."""
-    alphas = [line for line in lines_of(element) if line.name in ("Ka", "La", "Ma")]
+    alphas = [line for line in lines_of(element) if line.name in _ALPHAS]
     return [line for line in alphas if line.energy < last][-1:] or alphas
 
 

@@ -229,14 +229,14 @@ def _genuine(peaks: Sequence[Peak], resolution: float) -> list[Peak]:
     return [peak for peak in peaks if not caused(peak)]
 
 
-def _tolerance(energy: float, resolution: float) -> float:
+def tolerance(energy: float, resolution: float) -> float:
     """Return how far from a line its peak may be in keV: neighbours shift it, and so does a coarse calibration."""
     return 0.015 + 0.15 * float(width(energy, resolution))
 
 
 def peak_at(energy: float, peaks: Sequence[Peak], resolution: float) -> Peak | None:
     """Return the highest peak that a line of an energy in keV may be; None without one."""
-    near = [peak for peak in peaks if abs(peak.energy - energy) < _tolerance(energy, resolution)]
+    near = [peak for peak in peaks if abs(peak.energy - energy) < tolerance(energy, resolution)]
     return max(near, key=lambda peak: peak.height, default=None)
 
 
