@@ -98,6 +98,7 @@ REASONS: Mapping[tuple[str, str], str] = {
         "emd/Si100_3D.emd",
         "axes",
     ): "Prismatic's parameters in the same file show that its units are radians and ångströms",
+    ("digitalsurf/test_RGB.sur", "axes"): "72 dots per inch are a screen's",
     ("jobinyvon/jobinyvon_test_spec.xml", "date"): "HyperSpy hands on the text as it is",
     ("ripple/test_ripple_sdim-2_ndim-1_uint16_meta.rpl", "axes"): "a step of 100 m is no calibration of a microscope's",
     ("tif_hamamatsu/test_hamamatsu_streak_SCAN.tif", "axes"): "the file lists its times; HyperSpy has a straight line",

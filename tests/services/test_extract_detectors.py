@@ -364,7 +364,7 @@ class TestNoCalibrationIsMadeUp:
             (0.002, "nm", True), (1.0, "µm", True), (1.0, "m", False), (1e9, "m", False), (1e-8, "nm", False),
             (2e-18, "1/nm", False), (0.2, "1/nm", True), (1e-6, "1/nm", True), (1e7, "1/nm", False),
             (98.0, "1/µm", True), (0.1, "mrad", True), (3.0, "rad", False), (5.0, "eV", True), (1.0, "s", True),
-            (1e30, None, True), (float("nan"), "nm", False),
+            (1e30, None, True), (float("nan"), "nm", False), (25.4 / 72, "mm", False), (25400 / 300, "µm", False),
         ],
     )  # fmt: skip
     def test_limits_of_what_a_microscope_has(self, scale: float, unit: str | None, possible: bool) -> None:

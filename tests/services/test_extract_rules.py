@@ -163,6 +163,25 @@ class TestOneNameAndUnitPerQuantity:
     def test_what_says_nothing_is_left_out(self, value):
         assert quantity("Stage X", value, "m") is None
 
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("Working Distance", -1.0),
+            ("Camera Length", -255),
+            ("Specimen", "Undefined"),
+            ("Specimen", '""'),
+            ("Operator", "Enter User Name"),
+            ("Signal Name", "__unnamed__"),
+            ("Comment", "The calibration files names are saved in the 'Original notes' array of the metadata."),
+        ],
+    )
+    def test_what_programs_write_for_nothing_is_left_out(self, name, value):
+        assert quantity(name, value, KNOWN[name].unit) is None
+
+    def test_a_text_is_shown_without_its_quotation_marks(self):
+        assert quantity("Specimen", '"Gold"') == Quantity("Gold")
+        assert quantity("Comment", 'a "new" holder') == Quantity('a "new" holder')
+
     def test_a_switch_is_no_name(self):
         tags = {"dp_optibeam": ("OptiBeam Is", False), "dp_optimode": ("OptiBeam Mode", "Resolution")}
         assert terms.applied(terms_tiff.ZEISS_TIFF, {"CZ_SEM": tags}) == {"Lens Mode": Quantity("Resolution")}

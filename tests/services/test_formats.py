@@ -34,6 +34,7 @@ UNITLESS = {
     "quanta_image_32bit.tif": "exported without the microscope's tags",
     "Quad_1_Frame_CounterDepth_12_Rows_256.mib": "the detector does not know the camera length",
     "simple_signal.nxs": "its axes are written without units",
+    "test_RGB.sur": "its step is that of a screen of 72 dots per inch",
     "test_tvips_2233_000.tvips": "its header has the size of the camera's pixels only",
 }
 """Readable files whose axes have no units in the file, and why."""

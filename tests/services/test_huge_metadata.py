@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -60,6 +61,24 @@ class TestAnHDF5FileOfVeryManyObjects:
         assert found.warnings == (
             "The file is not read: it holds more than 20 groups and arrays, which would take its reader too long.",
         )
+
+    @pytest.mark.parametrize(
+        ("make", "why"),
+        [
+            (lambda file: file.create_group("/".join(["a"] * 150)), "its groups are nested more than 100 deep"),
+            (
+                lambda file: file.create_group("a/b").__setitem__("c", file["a"]),
+                "one of its groups holds itself, so that its reader would never end",
+            ),
+            (lambda file: file.__setitem__("a", file["/"]), "one of its groups holds itself"),
+        ],
+    )
+    def test_groups_within_groups(self, tmp_path: Path, make: Callable[[h5py.File], object], why: str) -> None:
+        path = several(tmp_path / "a.hspy", 1)
+        with h5py.File(path, "a") as file:
+            make(file)
+        (sentence,) = extract(path, None, None).warnings
+        assert sentence.startswith(f"The file is not read: {why}")
 
 
 class Runs:

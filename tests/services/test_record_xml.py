@@ -252,6 +252,8 @@ class TestARecordSaysAllThatIsKnown:
         record = replace(MINIMAL, samples=(Sample(elements=("Fe", "Steel", "O", "Fe", " ", "<b>")),))
         assert texts(record, "description")[0] == "Further elements named: <b>, Steel"
         assert [len(one) for one in etree.fromstring(to_xml(record)).iter("{*}elements")] == [2]
+        many = replace(MINIMAL, samples=(Sample(elements=tuple(f"x{number:04}" for number in range(1234))),))
+        assert texts(many, "description")[0].endswith("x0048, x0049 and 1,184 more")
         assert validate(to_xml(record)) == []
 
 

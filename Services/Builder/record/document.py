@@ -24,6 +24,8 @@ from Services.Builder.elements import ELEMENTS
 from Services.Builder.model import Activity, Dataset, Experiment, Notes, Project, Quantity, Sample, Scalar
 
 NAMESPACE = "https://data.nist.gov/od/dm/nexus/experiment/v1.0"
+MOST_UNKNOWN = 50
+"""Names of a sample's elements that are none and are listed all the same: anyone who books may have typed them."""
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _PREFIXES: Any = {None: NAMESPACE, "xsi": XSI}  # Any: lxml's stubs do not know that None is the default namespace
 
@@ -132,8 +134,9 @@ def _add_sample(root: etree._Element, sample: Sample) -> None:
     _add_each(element, "name", [_line(sample.name)])
     _add_each(element, "description", map(_line, sample.descriptions))
     named = {_line(symbol) for symbol in sample.elements}
-    if unknown := ", ".join(sorted(filter(None, named - set(ELEMENTS)))):
-        _add(element, "description", f"Further elements named: {unknown}")
+    if unknown := sorted(filter(None, named - set(ELEMENTS))):
+        more = f" and {len(unknown) - MOST_UNKNOWN:,} more" if len(unknown) > MOST_UNKNOWN else ""
+        _add(element, "description", f"Further elements named: {', '.join(unknown[:MOST_UNKNOWN])}{more}")
     if known := [symbol for symbol in ELEMENTS if symbol in named]:
         elements = _add(element, "elements")
         for symbol in known:

@@ -37,6 +37,8 @@ CODECS = frozenset(
 """Codecs of Zarr that return data and do nothing else."""
 MOST_HDF5_OBJECTS = 30_000
 """Groups and arrays of an HDF5 file, each of which takes readers about a millisecond: 3,000 HyperSpy signals."""
+DEEPEST_HDF5 = 100
+"""Groups within each other; readers call themselves for each, and Python ends that at 1,000 calls."""
 _POSTSCRIPT = (b"%!PS", b"\xc5\xd0\xd3\xc6")
 """How it begins: as it is, and with a preview for DOS."""
 _METADATA = (".zarray", ".zmetadata", "zarr.json")
@@ -47,7 +49,7 @@ _LARGEST_ZARR_METADATA = 16_000_000
 def refuse(path: Path, companions: Collection[Path]) -> bool:
     """Raise `FileRefused` where a file names another one, or would have code run; return whether it was looked into.
 
-    Likewise where an HDF5 file holds too much for its reader.
+    Likewise where an HDF5 file holds too much, or goes too deep, for its reader.
 
     Parameters
     ----------
@@ -121,9 +123,10 @@ def _external_storage(top: Any) -> Iterator[tuple[str, str]]:
     """Yield how, and in which file, an HDF5 file keeps data elsewhere; no link is followed."""
     from h5py import h5d, h5g, h5l, h5o
 
-    waiting, known = [top], set()
+    addresses: tuple[int, ...] = (h5o.get_info(top).addr,)
+    waiting, known = [(top, addresses)], {*addresses}
     while waiting:
-        group = waiting.pop()
+        group, above = waiting.pop()
         for name in group:
             kind = group.links.get_info(name).type
             if kind == h5l.TYPE_EXTERNAL:
@@ -133,6 +136,8 @@ def _external_storage(top: Any) -> Iterator[tuple[str, str]]:
             if kind != h5l.TYPE_HARD:
                 continue
             info = h5o.get_info(group, name)
+            if info.addr in above:
+                raise FileRefused(reason="one of its groups holds itself, so that its reader would never end")
             if info.addr in known:
                 continue
             known.add(info.addr)
@@ -140,7 +145,9 @@ def _external_storage(top: Any) -> Iterator[tuple[str, str]]:
                 count = f"{MOST_HDF5_OBJECTS:,} groups and arrays"
                 raise FileRefused(reason=f"it holds more than {count}, which would take its reader too long")
             if info.type == h5o.TYPE_GROUP:
-                waiting.append(h5g.open(group, name))
+                if len(above) >= DEEPEST_HDF5:
+                    raise FileRefused(reason=f"its groups are nested more than {DEEPEST_HDF5} deep")
+                waiting.append((h5g.open(group, name), (*above, info.addr)))
             elif info.type == h5o.TYPE_DATASET:
                 yield from _stored_elsewhere(h5d.open(group, name).get_create_plist(), h5d.VIRTUAL)
 

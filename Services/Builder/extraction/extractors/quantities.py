@@ -27,6 +27,8 @@ class Known:
     """False where even a value of digits is a text (an operator named 007)."""
     zero: bool = True
     """False where programs write zero for an unknown value (a probe current of 0 nA)."""
+    negative: bool = True
+    """False where programs write a negative number for an unknown value (a working distance of -1 mm)."""
     decimals: int | None = None
     """Places after the point that mean something; None for as many as `DIGITS` leaves."""
     between: str = ", "
@@ -36,11 +38,15 @@ class Known:
 _TEXT = Known(numeric=False)
 _UNKNOWN = ("none", "null", "nan", "n/a", "unknown")
 """What programs write for a number that they do not know."""
+_PLACEHOLDERS = ("", "undefined", "unnamed", "__unnamed__", "enter user name", "not set")
+"""What programs write for a name that nobody has given."""
+_OF_READERS = "names are saved in the 'Original notes' array"
+"""What RosettaSciIO's Protochips reader writes for a file that has several."""
 KNOWN: Mapping[str, Known] = {
     "Acceleration Voltage": Known("kV", zero=False),
-    "Magnification": Known(zero=False),
-    "Camera Length": Known("mm", zero=False),
-    "Working Distance": Known("mm", zero=False),
+    "Magnification": Known(zero=False, negative=False),
+    "Camera Length": Known("mm", zero=False, negative=False),
+    "Working Distance": Known("mm", zero=False, negative=False),
     "Convergence Angle": Known("mrad", zero=False),
     "Collection Angle": Known("mrad", zero=False),
     "Collection Angle Inner": Known("mrad"),
@@ -304,10 +310,14 @@ def quantity(name: str, value: Any, unit: str | None = None) -> Quantity | None:
         plain, unit = float(measured[1]), symbol(measured[2])
     if isinstance(plain, bool) and not known.numeric:
         return None  # a switch in the place of a name
+    if isinstance(plain, str) and not known.numeric:
+        plain = plain[1:-1].strip() if len(plain) > 1 and plain[0] == plain[-1] == '"' else plain
+        if plain.lower() in _PLACEHOLDERS or _OF_READERS in plain:
+            return None
     if isinstance(plain, str | bool):
         worded = known.unit is not None and not any(character.isdigit() for character in str(plain))
         return None if worded else Quantity(plain)  # of what is measured, "off" and "n/a" say nothing
-    if not known.zero and plain == 0:
+    if (not known.zero and plain == 0) or (not known.negative and plain < 0):
         return None
     shown = known.unit or unit
     if known.unit and unit and unit != known.unit:

@@ -9,7 +9,7 @@ module), and `REASONABLE` what no microscope exceeds.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from math import isfinite
+from math import isclose, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from Services.Builder.extraction.extractors.tree import lookup
 
 Signals = list[dict[str, Any]]
 _AxisRule = Callable[[dict[str, Any], Mapping[str, Any]], dict[str, Any]]
+_INCH = 0.0254
+_DOTS_PER_INCH = (72, 75, 90, 96, 100, 150, 180, 200, 240, 300, 360, 400, 600, 1200)
 _SI = {"length": "m", "reciprocal": "1/m", "angle": "rad", "energy": "eV"}
 REASONABLE: Mapping[str, tuple[float, float]] = {
     "length": (1e-14, 0.1),
@@ -48,7 +50,12 @@ def plausible(scale: float, unit: str | None) -> bool:
     if limits is None or unit is None:
         return True
     step = abs(scale) * (factor(unit, _SI[dimension(unit)]) or 1.0)
-    return isfinite(step) and limits[0] <= step <= limits[1]
+    return isfinite(step) and limits[0] <= step <= limits[1] and not _is_for_print(step, dimension(unit))
+
+
+def _is_for_print(step: float, measured: str) -> bool:
+    """Return whether a length in m is that of a dot on paper or a screen."""
+    return measured == "length" and any(isclose(step, _INCH / dots, rel_tol=1e-4) for dots in _DOTS_PER_INCH)
 
 
 def calibrated(plugin: str, path: Path, signals: Sequence[Mapping[str, Any]]) -> Signals:
