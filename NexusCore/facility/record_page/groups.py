@@ -9,12 +9,14 @@ from typing import Protocol, TypeVar
 GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "Microscope": (
-            "Instrument", "Model", "Serial Number", "Acceleration Voltage", "Landing Energy", "Electron Source", "Gun",
+            "Instrument", "Microscope", "Model", "Serial Number", "Acceleration Voltage", "Landing Energy",
+            "Electron Source", "Gun",
             "Gun Lens", "Filament Current", "Extraction Voltage", "High Tension Offset", "Emission Current",
             "Beam Current", "Beam Diameter", "Spot Size", "Illumination Intensity", "Electron Dose",
             "Operation Mode", "Illumination Mode", "Imaging Mode", "Lens Mode", "Acquisition Mode", "Magnification",
             "Camera Length", "Convergence Angle", "Precession Angle", "Precession Frequency", "Defocus",
-            "Spherical Aberration", "Working Distance", "Image Shift X", "Image Shift Y", "Tilt Correction",
+            "Spherical Aberration", "Biprism Voltage", "Biprism Azimuth", "Working Distance",
+            "Image Shift X", "Image Shift Y", "Tilt Correction",
             "Vacuum Mode", "Column Pressure", "Chamber Gas", "Chamber Pressure", "Ion Mode", "Ion Species",
             "Laser Wavelength", "Excitation Wavelength", "Filter", "Filter Transmission", "Optical Density", "Pinhole",
             "Polarization", "Polarization Angle",
@@ -34,6 +36,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "Stage": (
             "Stage X", "Stage Y", "Stage Z", "Stage Alpha", "Stage Beta", "Stage Tilt", "Stage Rotation", "Tilt Angle",
             "Specimen", "Specimen Holder", "Specimen Thickness", "Specimen Current", "Elements",
+            "Elements Labelled",
         ),
         "Signal": (
             "Data Type", "Signal Name", "Signals", "Bit Depth", "Horizontal Field Width", "Vertical Field Width",
