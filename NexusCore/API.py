@@ -151,7 +151,7 @@ class App:
         from NexusCore.log.destinations import Destinations
 
         with self._lock:
-            if self.stop_event.is_set():  # a change that is told of meanwhile opens neither log nor destinations again
+            if self.stop_event.is_set():  # a late change must not open log and destinations again
                 return
             if self._destinations is None:
                 self._destinations = Destinations(self.logs.root, config, self.clock, self._tool)

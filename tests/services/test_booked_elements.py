@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -27,6 +26,7 @@ from Services.Builder.preview.spectra import BOOKED, FOUND, FOUND_EDGES, FROM_FI
 from Services.Builder.record.document import NAMESPACE
 from Services.Builder.service import Builder
 from tests.services.builder_facility import Stage
+from tests.services.instrument_files import reads_files
 from tests.services.signal_files import axis, image, saved
 from tests.services.test_builder_real_files import built, not_read_again, session_with
 from tests.services.test_named_spectra import DATA, KEV, Axis, core_loss, plotted, real, texts, xrays
@@ -34,16 +34,7 @@ from tests.services.test_named_spectra import DATA, KEV, Axis, core_loss, plotte
 NX = {"nx": NAMESPACE}
 ENERGIES = Axis(2048, "Energy", "keV", 0.01)
 LOSSES = np.arange(200, 1000, 0.5)
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::UserWarning"
-)
-
-
-@pytest.fixture(autouse=True)
-def closed() -> Iterator[None]:
-    """Let the readers' open files go while their warnings are still ignored."""
-    yield
-    gc.collect()
+pytestmark = [*reads_files, pytest.mark.filterwarnings("ignore::UserWarning")]
 
 
 def booked(*elements: str, beam: float | None = 200.0) -> Conditions:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import importlib.util
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -22,6 +20,7 @@ from Services.Builder.extraction.extractors.kinds import kind_of
 from Services.Builder.extraction.extractors.rosettasciio.light_types import LUMINESCENCE, of_light
 from Services.Builder.extraction.extractors.rosettasciio.read import read
 from tests.processes import PROJECT
+from tests.services.instrument_files import reads_files
 from tests.services.signal_files import axis, saved
 from tests.services.test_named_spectra import DATA, real
 
@@ -32,16 +31,7 @@ LIGHT = (
     "jobinyvon/jobinyvon_test_spec.xml", "renishaw/renishaw_test_map.wdf", "renishaw/renishaw_test_spectrum.wdf",
     "trivista/spec_1s_1acc_1frame_average.tvf", "tif_hamamatsu/test_hamamatsu_streak_SCAN.tif",
 )  # fmt: skip
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::UserWarning"
-)
-
-
-@pytest.fixture(autouse=True)
-def closed() -> Iterator[None]:
-    """Let the readers' open files go while their warnings are still ignored."""
-    yield
-    gc.collect()
+pytestmark = [*reads_files, pytest.mark.filterwarnings("ignore::UserWarning")]
 
 
 def seem_installed(monkeypatch: pytest.MonkeyPatch, there: bool) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +13,13 @@ from Services.Builder.extraction.extract import extract, stages
 from Services.Builder.extraction.extractors.rosettasciio.microscopes import grounded
 from Services.Builder.extraction.microscope import MICROSCOPE, REASON
 from Services.Builder.model import Extraction
+from tests.services.instrument_files import reads_files
 from tests.services.signal_files import image
 from tests.services.test_builder_real_files import built, session_with
 from tests.services.test_builder_real_files import stage as stage
 from tests.services.test_named_spectra import DATA, real
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::UserWarning"
-)
-
-
-@pytest.fixture(autouse=True)
-def closed() -> Iterator[None]:
-    """Let the readers' open files go while their warnings are still ignored."""
-    yield
-    gc.collect()
+pytestmark = [*reads_files, pytest.mark.filterwarnings("ignore::UserWarning")]
 
 
 def emsa(path: Path, kind: str = "EDS", *further: str) -> Path:
